@@ -1,0 +1,173 @@
+"""The HTTP session to the API: what is retried, how long, how fast, and what an error may say.
+
+In: retry numbers (dlt's own `RUNTIME__REQUEST_*`) and the request budget. Out: a `requests` session, safe to use
+from several threads. It retries `RETRIED_STATUSES`, refused or broken connections and timeouts, with
+exponential backoff, honours Retry-After (RFC 9110, 10.2.3: seconds or HTTP date), and tells a long one to the
+scheduler instead of holding a worker. Every error that leaves it is free of secrets.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+
+import orjson
+import requests
+from dlt.common.configuration import configspec, resolve_configuration
+from dlt.common.configuration.specs import RuntimeConfiguration
+from dlt.sources.helpers.requests import Client
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.util.retry import Retry
+
+from include.errors import ConfigurationError, ResponseShapeError, TransientError
+from include.redaction import redact
+
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
+CONNECT_TIMEOUT_SECONDS = 10.0
+
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_QUERY = re.compile(r"\?[^\s'\")]*")
+
+
+@configspec
+class HttpConfiguration(RuntimeConfiguration):
+    """dlt's runtime options with this project's defaults: at most 3 retries, waits of 2, 4 and 8 seconds.
+
+    `request_max_retry_delay` (seconds) is the longest wait inside a task; beyond it the scheduler waits.
+    """
+
+    request_max_attempts: int = 4
+    request_backoff_factor: float = 2
+    request_max_retry_delay: float = 60
+
+    __section__: ClassVar[str] = "runtime"
+
+
+def open_session(max_connections: int) -> requests.Session:
+    """A session with this project's retries. Raises as `ApiAdapter.send` does."""
+    configuration = resolve_configuration(HttpConfiguration())
+    client = Client(
+        request_timeout=(CONNECT_TIMEOUT_SECONDS, configuration.request_timeout),
+        # dlt's REST client raises for statuses itself and would warn about a session that does too.
+        raise_for_status=False,
+        status_codes=RETRIED_STATUSES,
+        request_max_attempts=configuration.request_max_attempts,
+        request_backoff_factor=configuration.request_backoff_factor,
+        request_max_retry_delay=configuration.request_max_retry_delay,
+    )
+    session = client.session
+    adapter = ApiAdapter(configuration.request_max_retry_delay, pool_maxsize=max_connections)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+class ApiAdapter(HTTPAdapter):
+    """One HTTP exchange, below the retries: sees each attempt and each redirect."""
+
+    def __init__(self, longest_wait_seconds: float, pool_maxsize: int) -> None:
+        super().__init__(pool_maxsize=pool_maxsize)
+        self._longest_wait_seconds = longest_wait_seconds
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send once.
+
+        Raises requests' connection errors and timeouts (transient, retried by the session), TransientError when
+        the API asks for a wait that is too long for a worker, ConfigurationError (permanent) when it redirects
+        to another host.
+        """
+        try:
+            response = super().send(request, *args, **kwargs)
+        except (requests.RequestException, Urllib3Error) as error:
+            failure = type(error) if isinstance(error, requests.RequestException) else requests.ConnectionError
+            message = f"{_where(request)} failed: {redact(_without_queries(error))}"
+        else:
+            self._refuse_foreign_redirect(request, response)
+            self._hand_long_wait_to_scheduler(request, response)
+            return response
+        # Raised outside the handler: as context, the original would carry the whole URL into every traceback.
+        raise failure(message)
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """As in requests, but without the key in `url` and `reason`, and with a `json()` that reads once."""
+        response = super().build_response(req, resp)
+        response.url = redact(response.url)
+        response.reason = redact(response.reason or "")
+        response.json = _read_once(response)  # type: ignore[method-assign]
+        return response
+
+    def _refuse_foreign_redirect(self, request: requests.PreparedRequest, response: requests.Response) -> None:
+        if not response.is_redirect:
+            return
+        here = urlsplit(request.url or "")
+        there = urlsplit(urljoin(request.url or "", response.headers["location"]))
+        secured = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname
+        if _origin(here) != _origin(there) and not secured:
+            raise ConfigurationError(
+                f"{_where(request)} was redirected to another host, {redact(there.hostname or '?')}; the API key is "
+                "not sent there. If the API has moved, change the host of its connection."
+            )
+
+    def _hand_long_wait_to_scheduler(
+        self, request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        seconds = retry_after_seconds(response)
+        if response.status_code in (429, 503) and seconds is not None and seconds > self._longest_wait_seconds:
+            raise TransientError(
+                f"{_where(request)} answered {response.status_code} and asks to come back in {seconds:.0f} s, longer "
+                f"than the {self._longest_wait_seconds:.0f} s that a worker waits.",
+                retry_after_seconds=seconds,
+            )
+
+
+def retry_after_seconds(response: requests.Response) -> float | None:
+    """Seconds from now that Retry-After asks for; None: no header, or one that cannot be read."""
+    header = response.headers.get("Retry-After")
+    if header is None:
+        return None
+    try:
+        return float(Retry().parse_retry_after(header))
+    except Urllib3Error:
+        return None
+
+
+def _read_once(response: requests.Response) -> Callable[..., Any]:
+    """`response.json`, parsed once however often it is asked. Raises ResponseShapeError (permanent)."""
+    parsed: list[Any] = []
+
+    def read(**_: Any) -> Any:
+        if not parsed:
+            parsed.append(parse_json(response))
+        return parsed[0]
+
+    return read
+
+
+def parse_json(response: requests.Response) -> Any:
+    """The JSON value of the body. Raises ResponseShapeError (permanent) when there is none."""
+    body = response.content
+    try:
+        # orjson turns integers beyond 64 bits into floats; the standard library keeps every digit.
+        return json.loads(body) if _LONG_NUMBER.search(body) else orjson.loads(body)
+    except ValueError:
+        kind = response.headers.get("Content-Type", "no content type").split(";")[0]
+        problem = f"{_where(response.request)} answered {response.status_code} with {len(body)} bytes of {redact(kind)}"
+    raise ResponseShapeError(
+        f"{problem} that are not whole, valid JSON. Open that address with the key in a browser to see what it says."
+    )
+
+
+def _where(request: requests.PreparedRequest) -> str:
+    """The request in words, without its query: that is where the key is."""
+    return f"{request.method} {urlunsplit(urlsplit(request.url or '')._replace(query='', fragment=''))}"
+
+
+def _without_queries(error: Exception) -> str:
+    return _QUERY.sub("?…", str(error))
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    default_port = {"http": 80, "https": 443}.get(url.scheme)
+    return url.scheme, url.hostname, url.port or default_port

@@ -1,0 +1,89 @@
+"""The options of the source, resolved by dlt's own configuration injection.
+
+In: a catalogue entry and the run's parameters. Out: one `SourceOptions`. Precedence: run params > connection
+extra > environment `SOURCES__DATASETS__<OPTION>` > `[sources.datasets]` in `dags/.dlt/config.toml` > the
+catalogue's entry > the defaults below. The connection comes first because its provider is asked first
+(`config_provider`); without Airflow (a Python shell) the rest of the chain works the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Literal
+
+from dlt.common.configuration import configspec, resolve_configuration
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigValueCannotBeCoercedException
+from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.typing import TSecretStrValue
+
+from include.errors import ConfigurationError
+from include.resources import Resource
+
+CursorFormat = Literal["iso8601_z", "iso8601_offset", "date", "epoch_seconds", "epoch_milliseconds"]
+
+
+@configspec
+class SourceOptions(BaseConfiguration):
+    """How to read one API collection. Every field is an option that a user may set; None: not set."""
+
+    base_url: str = None  # type: ignore[assignment]  # required: dlt's way to say so
+    api_key: TSecretStrValue = None  # type: ignore[assignment]  # required
+    path: str = "/"
+    data_selector: str = "data"
+    """JSONPath of the list of records; `$`: the body itself is the list."""
+    total_path: str | None = "total"
+    """JSONPath of the number of records in the collection; not found in a response: there is none."""
+    page_size: int = 100
+    offset_param: str = "offset"
+    limit_param: str = "limit"
+    api_key_param: str = "api_key"
+    api_key_location: Literal["query", "header"] = "query"
+    params: dict[str, Any] = field(default_factory=dict)
+    """Fixed query parameters, sent with each request."""
+    primary_key: str = "id"
+    cursor_path: str | None = None
+    """The field that says when a record changed; None: every run is a snapshot."""
+    start_param: str | None = None
+    end_param: str | None = None
+    cursor_format: CursorFormat = "iso8601_z"
+    """How `start_param` and `end_param` are written."""
+    max_parallel_requests: int = 8
+    requests_per_second: float | None = None
+    nested: Literal["tables", "json"] = "tables"
+    lookback_days: float = 0
+
+    def on_resolved(self) -> None:
+        """Refuse values that could only fail later. Permanent."""
+        for name in ("page_size", "max_parallel_requests"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"The option `{name}` has to be at least 1; it is {getattr(self, name)}.")
+        if self.requests_per_second is not None and self.requests_per_second <= 0:
+            raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")
+        if self.lookback_days < 0:
+            raise ConfigurationError("The option `lookback_days` has to be 0 or more.")
+        if (self.start_param or self.end_param) and not self.cursor_path:
+            raise ConfigurationError(
+                "The options `start_param` and `end_param` need `cursor_path`, the field that they filter on."
+            )
+
+
+def resolve_options(resource: Resource, run_params: Mapping[str, object] | None = None) -> SourceOptions:
+    """The options of `resource`; `run_params` win over every other place.
+
+    Raises ConfigurationError (permanent) that names what is missing or cannot be read, never a value.
+    """
+    section = ("sources", resource.name)
+    try:
+        return resolve_configuration(
+            SourceOptions(**resource.options), sections=section, explicit_value=dict(run_params or {}) or None
+        )
+    except ConfigFieldMissingException as error:
+        missing = ", ".join(f"`{name}`" for name in error.traces)
+        raise ConfigurationError(
+            f"The source `{resource.name}` has no {missing}: set the Airflow connection `{resource.name}_api`, or, "
+            f"without Airflow, {', '.join('__'.join((*section, name)).upper() for name in error.traces)}."
+        ) from None
+    except ConfigValueCannotBeCoercedException as error:
+        raise ConfigurationError(
+            f"The option `{error.field_name}` of the source `{resource.name}` cannot be read as "
+            f"{getattr(error.hint, '__name__', error.hint)}; see the README's table of options."
+        ) from None

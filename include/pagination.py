@@ -1,0 +1,205 @@
+"""Offset pagination that proves the read was whole, or fails.
+
+In: the pages of one collection, in order, as dlt's REST client hands them over. Out: the same pages, each record
+once, and a `ReadProgress` with what the API promised and what came. dlt's own paginator takes `total` as a stop
+rule only, and ends green on an answer that holds no records at all (facts.md 19 and 21).
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlt.common.jsonpath import compile_path
+from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
+from requests import Request, Response
+
+from include.errors import ConfigurationError, ResponseShapeError, TransientError
+from include.options import SourceOptions
+
+# A collection that changes while it is read is read again, whole, so many times at the most.
+MAX_PASSES = 3
+
+
+@dataclass
+class ReadProgress:
+    """What one read saw. `promised_rows` is the API's last word on the total; None: it gives none."""
+
+    pages: int = 0
+    passes: int = 1
+    promised_rows: int | None = None
+    ids: set[Hashable] = field(default_factory=set)
+    """The primary keys of all records read, of every pass."""
+
+
+class WholeReadPaginator(OffsetPaginator):
+    """Steps through `offset`, checks the shape of each page, and reads again what moved under it.
+
+    Raises ResponseShapeError and ConfigurationError (permanent), TransientError when the collection would not
+    hold still for `MAX_PASSES` reads.
+    """
+
+    def __init__(self, options: SourceOptions, progress: ReadProgress) -> None:
+        super().__init__(
+            limit=options.page_size, offset_param=options.offset_param, limit_param=options.limit_param, total_path=None
+        )
+        self._options = options
+        self._progress = progress
+        self._selector = compile_path(options.data_selector)
+        self._total_selector = compile_path(options.total_path) if options.total_path else None
+        self._start_pass()
+
+    def _start_pass(self) -> None:
+        self._next_offset = 0
+        self._pass_ids: set[Hashable] = set()
+        self._total: int | None = None
+        self._shrank = False
+        self._probing_cap = False
+
+    def init_request(self, request: Request) -> None:
+        """Begin at the beginning, also when dlt runs the same source a second time."""
+        self._progress.__init__()  # type: ignore[misc]
+        self._start_pass()
+        super().init_request(request)
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        """Check one page, drop from `data`, in place, the records that were read before, and plan the next."""
+        body = response.json()
+        records = self._records_of(body)
+        ids = [self._id_of(record) for record in records]
+        total_before = self._total
+        self._note_total(body)
+        self._progress.pages += 1
+        if self._probing_cap:
+            self._end_probe(ids)
+        else:
+            self._refuse_repeated_page(ids, total_before)
+            self._plan_next(records, ids)
+        self._keep_new(ids, data)
+        self.current_value = self._next_offset
+
+    def _records_of(self, body: Any) -> list[dict[str, Any]]:
+        selector = self._options.data_selector
+        matches = self._selector.find(body)
+        if len(matches) != 1 or not isinstance(matches[0].value, list):
+            found = f"a {_json_type(matches[0].value)} there" if len(matches) == 1 else f"{_describe(body)}"
+            raise ResponseShapeError(
+                f"{self._page()} has no list of records at `{selector}`: found {found}. If the records are elsewhere, "
+                "set the option `data_selector`."
+            )
+        records: list[Any] = matches[0].value
+        for position, record in enumerate(records):
+            if not isinstance(record, dict):
+                raise ResponseShapeError(
+                    f"{self._page()} holds a {_json_type(record)} where record {position} should be an object."
+                )
+        return records
+
+    def _id_of(self, record: dict[str, Any]) -> Hashable:
+        key = self._options.primary_key
+        value = record.get(key)
+        if value is None or isinstance(value, dict | list):
+            found = _json_type(value) if key in record else "nothing"
+            raise ResponseShapeError(
+                f"{self._page()} holds a record whose primary key `{key}` is {found}. If records are known by "
+                "another field, set the option `primary_key`."
+            )
+        return value  # type: ignore[no-any-return]
+
+    def _note_total(self, body: Any) -> None:
+        matches = self._total_selector.find(body) if self._total_selector and isinstance(body, dict) else []
+        value = matches[0].value if matches else None
+        if value is None:
+            return
+        try:
+            total = int(value) if not isinstance(value, bool) else -1
+        except (TypeError, ValueError):
+            total = -1
+        if total < 0 or (isinstance(value, float) and value != total):
+            raise ResponseShapeError(
+                f"{self._page()} gives a total at `{self._options.total_path}` that is not a whole number of records "
+                f"but a {_json_type(value)}. If the total is elsewhere, set the option `total_path`."
+            )
+        self._shrank = self._shrank or (self._total is not None and total < self._total)
+        self._total = self._progress.promised_rows = total
+
+    def _refuse_repeated_page(self, ids: list[Hashable], total_before: int | None) -> None:
+        grew = total_before is not None and self._total is not None and self._total > total_before
+        if ids and not grew and self._pass_ids.issuperset(ids):
+            raise ResponseShapeError(
+                f"{self._page()} repeats records that earlier pages had, and none is new: the API seems to ignore "
+                f"`{self._options.offset_param}`. Set the options `offset_param` and `limit_param` to the names that it "
+                "knows."
+            )
+
+    def _plan_next(self, records: list[Any], ids: list[Hashable]) -> None:
+        page_size = self._options.page_size
+        first = self._next_offset == 0
+        self._pass_ids.update(ids)
+        # A page larger than asked for still moves the window by what it held.
+        self._next_offset += max(page_size, len(records))
+        if self._total is None:
+            if first and 0 < len(records) < page_size:
+                # Is this everything, or a server that caps its pages below ours? Only one more page can tell.
+                self._probing_cap = True
+                self._next_offset = len(records)
+            elif len(records) < page_size:
+                self._has_next_page = False
+            return
+        if first and 0 < len(records) < min(page_size, self._total):
+            raise self._capped(len(records))
+        if self._next_offset >= self._total or not records:
+            self._end_pass()
+
+    def _end_probe(self, ids: list[Hashable]) -> None:
+        # Records that are all known: an API without paging, which has already given everything.
+        if not self._pass_ids.issuperset(ids):
+            raise self._capped(len(self._pass_ids))
+        self._has_next_page = False
+
+    def _capped(self, length: int) -> ConfigurationError:
+        return ConfigurationError(
+            f"The API answers with {length} records a page although {self._options.page_size} were asked for, and has "
+            f"more: reading on would skip records. Set the option `page_size` to {length}."
+        )
+
+    def _end_pass(self) -> None:
+        assert self._total is not None
+        if len(self._pass_ids) >= self._total and not self._shrank:
+            self._has_next_page = False
+            return
+        if self._progress.passes >= MAX_PASSES:
+            raise TransientError(
+                f"The collection changed each of the {MAX_PASSES} times it was read: the API promised {self._total} "
+                f"records, the last read met {len(self._pass_ids)}. Nothing was loaded. Try again when it is quieter, or "
+                "set `cursor_path` to read only what changed."
+            )
+        self._progress.passes += 1
+        self._start_pass()
+
+    def _keep_new(self, ids: list[Hashable], data: list[Any] | None) -> None:
+        seen = self._progress.ids
+        before = len(seen)
+        known = [id_ in seen for id_ in ids] if not seen.isdisjoint(ids) else None
+        seen.update(ids)
+        if data is None or (known is None and len(seen) - before == len(ids)):
+            return
+        fresh: dict[Hashable, Any] = {}
+        for position, (id_, record) in enumerate(zip(ids, data, strict=True)):
+            if known is None or not known[position]:
+                fresh.setdefault(id_, record)
+        data[:] = fresh.values()
+
+    def _page(self) -> str:
+        return f"The page at {self._options.path}, {self._options.offset_param} {self.current_value},"
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "object", list: "list", str: "text", bool: "truth value", int: "number", float: "number"}
+    return names.get(type(value), "null")
+
+
+def _describe(body: Any) -> str:
+    if not isinstance(body, dict):
+        return f"a {_json_type(body)}"
+    # Names of fields only: values may hold anything.
+    return f"an object with the fields {', '.join(f'`{name}`' for name in list(body)[:8]) or '(none)'}"
