@@ -1,9 +1,10 @@
 """Turns an Airflow connection into the plain values that dlt takes.
 
-In: any object with the fields of an Airflow connection. Out: `ApiValues` for the API to read, `DestinationValues`
-for the place to load into; the table behind the latter is `include/destinations.py`. Nothing is looked up, opened
-or sent here (one exception: a BigQuery `key_path` names a file, and dlt takes only its content). A field that is
-missing or wrong is a `ConfigurationError`, permanent, that names connection and field and never a value.
+In: any object with the fields of an Airflow connection. Out: `ApiValues` for the API to read,
+`DestinationValues` for the place to load into; the table behind the latter is `include/destinations.py`.
+Nothing is looked up, opened or sent here (one exception: a BigQuery `key_path` names a file, and dlt takes
+only its content). A field that is missing or wrong is a `ConfigurationError`, permanent, that names the
+connection and the field and never a value.
 """
 
 import ipaddress
@@ -39,7 +40,7 @@ _SECRET_NAME = re.compile(
 
 
 class AirflowConnection(Protocol):
-    """What is read of an Airflow connection. Airflow has already decoded what its URI form percent-encodes."""
+    """What is read of an Airflow connection; Airflow has decoded what its URI form percent-encodes."""
 
     conn_id: str
     conn_type: str | None
@@ -55,7 +56,7 @@ class AirflowConnection(Protocol):
 
 @dataclass(frozen=True)
 class ApiValues:
-    """Where the API is, its key, and the source's options: every key of the connection's extra, as it is there."""
+    """Where the API is, its key, and the source's options: all keys of the connection's extra, unchanged."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -66,8 +67,8 @@ class ApiValues:
 class DestinationValues:
     """A dlt destination: its name, and the arguments `credentials=` and `**options` of its factory.
 
-    `secrets` are the secret values among them, to redact by. `dialect` is the SQL dialect, which tells apart what
-    dlt loads into through SQLAlchemy (`mysql`, `sqlite`); for the others it is the destination's name.
+    `secrets` are the secret values among them, to redact by. `dialect` is the SQL dialect, which tells apart
+    what dlt loads into through SQLAlchemy (`mysql`, `sqlite`); for the others it is the destination's name.
     """
 
     destination_type: str
@@ -85,18 +86,19 @@ class ConnectionFields:
         self.conn_type = (connection.conn_type or "").lower()
         self.extra = self._extra_of(connection)
         plain = {name: getattr(connection, name) for name in ("host", "schema", "login", "password", "port")}
-        # Airflow's older forms write `extra__snowflake__account` for what is now `account`; the new name wins.
+        # Airflow's older forms write `extra__snowflake__account` for `account`; the new name wins.
         prefix = f"extra__{self.conn_type}__"
         extras = sorted(self.extra.items(), key=lambda item: not item[0].startswith(prefix))
         plain.update({f"extra.{name.removeprefix(prefix)}": value for name, value in extras})
         self._values = {name: value for name, value in plain.items() if value not in (None, "")}
 
     def _extra_of(self, connection: AirflowConnection) -> dict[str, Any]:
-        # `extra_dejson` answers {} for a text that is not JSON, and logs it: the options would silently be lost.
-        extra = _json_or_none(text) if (text := getattr(connection, "extra", None)) else {}
+        # `extra_dejson` answers {} for a text that is not JSON: the options would be lost without a word.
+        text = getattr(connection, "extra", None)
+        extra = connection.extra_dejson if not text or isinstance(_json_or_none(text), dict) else None
         if not isinstance(extra, dict):
             raise self.error("extra", 'is not a JSON object, such as {"page_size": 50}')
-        return dict(connection.extra_dejson)
+        return extra
 
     def get(self, *names: str) -> Any:
         """The first of the named fields that is filled in; None: none of them is."""
@@ -118,7 +120,10 @@ class ConnectionFields:
 
 
 def api_values(connection: AirflowConnection) -> ApiValues:
-    """The API behind an `http` connection: host, schema and port, or a whole URL as host; the key as password."""
+    """The API behind an `http` connection: host, schema, port, or a whole URL as host; the key as password.
+
+    The scheme is https unless `schema` or the URL says http: a key is not sent in the clear by default.
+    """
     given = ConnectionFields(connection)
     if given.conn_type not in ("http", "https"):
         raise given.error("type", "must be `http`: the API is read over HTTP")
@@ -158,7 +163,9 @@ def _base_url(given: ConnectionFields) -> str:
     port = given.get("port")
     if port and url.port not in (None, int(port)):
         raise given.error("port", "says otherwise than the URL in `host`; clear one of them")
-    netloc = f"{url.netloc.removesuffix(':')}:{port}" if port and url.port is None else url.netloc
+    netloc = url.netloc.removesuffix(":")
+    if port and url.port is None:
+        netloc += f":{port}"
     return f"{url.scheme}://{netloc}{url.path}".rstrip("/")
 
 

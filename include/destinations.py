@@ -1,9 +1,9 @@
 """The table of supported destinations: which field of an Airflow connection becomes which value of dlt.
 
-In: the filled-in fields of a connection. Out: credentials and options as dlt's configuration classes name them
-(`dlt/destinations/impl/*/configuration.py`, 1.31.0). The names on Airflow's side are those of its hooks
-(`get_connection_form_widgets` and `get_conn` of the provider for each type). Data first, functions only for what a
-table cannot say.
+In: the filled-in fields of a connection. Out: credentials and options as dlt's configuration classes name
+them (`dlt/destinations/impl/*/configuration.py`, 1.31.0). The names on Airflow's side are those of its hooks
+(`get_connection_form_widgets` and `get_conn` of the provider for each type). The table comes last; the
+functions before it say what a table cannot.
 """
 
 import json
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Field:
     """One value of dlt, and the connection's fields it comes from: the first one filled in counts.
 
-    `meaning` set: required, and what the error says belongs there. `typed`: not a text for dlt; Airflow's URI form
-    carries texts only, so `"true"`, `"5"` and `"{…}"` are read as JSON.
+    `meaning` set: required, and what the error says belongs there. `typed`: not a text for dlt; Airflow's URI
+    form carries texts only, so `"true"`, `"5"` and `"{…}"` are read as JSON.
     """
 
     name: str
@@ -44,7 +44,7 @@ def _nothing_to_add(given: "ConnectionFields", credentials: Values, options: Val
 
 @dataclass(frozen=True)
 class Destination:
-    """A row of the table. `rest_is_query`: any other extra is a parameter of the database driver, as in Airflow."""
+    """A row of the table. `rest_is_query`: any other extra is a parameter of the driver, as in Airflow."""
 
     destination_type: str
     fields: tuple[Field, ...]
@@ -97,8 +97,8 @@ def _extras(*names: str, typed: bool = False) -> tuple[Field, ...]:
 
 
 def _postgres(given: "ConnectionFields", credentials: Values, options: Values) -> None:
-    # dlt insists on a password also where the server asks for none; libpq reads an empty one as none, and still
-    # looks into PGPASSWORD and ~/.pgpass, which an invented one would keep it from.
+    # dlt insists on a password also where the server asks for none; libpq reads an empty one as none, and
+    # still looks into PGPASSWORD and ~/.pgpass, which an invented one would keep it from.
     credentials.setdefault("password", "")
 
 
@@ -139,10 +139,10 @@ def _bigquery(given: "ConnectionFields", credentials: Values, options: Values) -
     name = "extra.keyfile_dict" if given.get("extra.keyfile_dict") else "extra.key_path"
     if given.get(name) is None:
         # Google's default credentials of the machine, which dlt finds itself, say nothing of the project.
-        credentials["project_id"] = given.need(
-            "extra.project",
-            meaning="the project's id, and the service account's key into `extra.keyfile_dict`,",
-        )
+        if (project := given.get("extra.project")) is None:
+            what = "is missing: put Google's JSON key there, or to use the machine's own, `extra.project`"
+            raise given.error("extra.keyfile_dict", what)
+        credentials["project_id"] = project
         return
     key = _typed(given.get(name) if name == "extra.keyfile_dict" else _text_of_file(given.get(name)))
     if not isinstance(key, Mapping):
@@ -166,8 +166,8 @@ def _text_of_file(path: str) -> str | None:
 
 def _databricks(given: "ConnectionFields", credentials: Values, options: Values) -> None:
     credentials["server_hostname"] = credentials["server_hostname"].split("://")[-1].rstrip("/")
-    # Databricks takes no user passwords: a login is a service principal's client id, except `token`, Airflow's
-    # older way to say that the password is a token.
+    # Databricks takes no user passwords: a login is a service principal's client id, except `token`, with
+    # which Airflow says that the password is a token.
     if given.get("login") in (None, "token"):
         credentials["access_token"] = given.need(
             "extra.token" if given.get("extra.token") else "password", meaning="the access token"
@@ -201,15 +201,12 @@ def _s3(given: "ConnectionFields", credentials: Values, options: Values) -> None
             )
 
 
-def _server(database: str) -> tuple[Field, ...]:
-    return (
-        Field("host", ("host",), "the server's host name"),
-        Field("port", ("port",)),
-        Field("database", ("schema",), database),
-        Field("username", ("login",), "the user's name"),
-    )
-
-
+_SERVER = (
+    Field("host", ("host",), "the server's host name"),
+    Field("port", ("port",)),
+    Field("username", ("login",), "the user's name"),
+)
+_DATABASE = Field("database", ("schema",), "the name of the database")
 _PASSWORD = Field("password", ("password",), "the user's password")
 _OPTIONAL_PASSWORD = Field("password", ("password",))
 _FILE = Field("database", ("host", "schema"), "the path of the database file")
@@ -232,7 +229,7 @@ _SQLALCHEMY = _extras("create_unique_indexes", "create_primary_keys", "engine_kw
 DESTINATIONS: Mapping[str, Destination] = {
     "postgres": Destination(
         "postgres",
-        (*_server("the name of the database"), _OPTIONAL_PASSWORD, *_LIBPQ),
+        (*_SERVER, _DATABASE, _OPTIONAL_PASSWORD, *_LIBPQ),
         options=_extras("create_indexes", typed=True),
         rest_is_query=True,
         airflow_only=_LIBPQ_AIRFLOW_ONLY,
@@ -251,7 +248,7 @@ DESTINATIONS: Mapping[str, Destination] = {
     ),
     "mysql": Destination(
         "sqlalchemy",
-        (*_server("the name of the database"), _OPTIONAL_PASSWORD),
+        (*_SERVER, Field("database", ("schema",)), _OPTIONAL_PASSWORD),
         options=_SQLALCHEMY,
         dialect="mysql",
         constants={"drivername": "mysql+pymysql"},
@@ -304,7 +301,7 @@ DESTINATIONS: Mapping[str, Destination] = {
     ),
     "redshift": Destination(
         "redshift",
-        (*_server("the name of the database"), _PASSWORD, *_LIBPQ),
+        (*_SERVER, _DATABASE, _PASSWORD, *_LIBPQ),
         options=_extras("staging_iam_role") + _extras("has_case_sensitive_identifiers", typed=True),
         rest_is_query=True,
         airflow_only=_LIBPQ_AIRFLOW_ONLY + _REDSHIFT_AIRFLOW_ONLY,
@@ -328,7 +325,8 @@ DESTINATIONS: Mapping[str, Destination] = {
     "mssql": Destination(
         "mssql",
         (
-            *_server("the name of the database"),
+            *_SERVER,
+            _DATABASE,
             _PASSWORD,
             Field("driver", ("extra.driver", "extra.Driver")),
             *_extras("connect_timeout", typed=True),

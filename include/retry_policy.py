@@ -29,10 +29,6 @@ class CausalRetryPolicy(RetryPolicy):
                 return decision
         return RetryDecision.default()
 
-    def serialize(self) -> dict[str, Any]:
-        """Nothing to keep: the policy has no settings."""
-        return {}
-
 
 def _decide(cause: BaseException) -> RetryDecision | None:
     # Imported here: a DAG file imports this module at every parse, and needs neither library for that.

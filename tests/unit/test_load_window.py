@@ -6,6 +6,7 @@ Hypothesis draws the same examples at every run (`derandomize`) and keeps nothin
 import ast
 import json
 import sys
+import time
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -456,6 +457,7 @@ def test_an_unknown_format_and_a_naive_instant_are_refused() -> None:
         (-0.0000001, utc(1969, 12, 31, 23, 59, 59, 999_999)),
         (10**11 - 1, utc(5138, 11, 16, 9, 46, 39)),
         (10**11, utc(1973, 3, 3, 9, 46, 40)),
+        (-(10**11), utc(1966, 10, 31, 14, 13, 20)),
         (datetime(2026, 11, 1, 1, tzinfo=BERLIN), utc(2026, 11, 1)),
         (NAIVE, utc(2026, 11, 1)),
     ],
@@ -464,6 +466,17 @@ def test_parse_cursor_reads_what_json_records_hold(value: object, instant: datet
     parsed = parse_cursor(value)
     assert parsed == instant
     assert parsed.timezone_name == "UTC"
+
+
+def test_a_cursor_without_an_offset_is_utc_on_a_machine_in_any_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "America/New_York")
+        time.tzset()
+        try:
+            assert parse_cursor("2026-11-01T00:00:00") == parse_cursor(NAIVE) == utc(2026, 11, 1)
+        finally:
+            elsewhere.undo()
+            time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -526,6 +539,7 @@ def test_nanoseconds_keep_their_order_and_their_side_of_a_bound(bound: int, firs
     beyond=st.sampled_from(["", "9"]),
 )
 @example(seconds=1793491199, fraction=999_999, beyond="9")
+@example(seconds=1_073_741_824, fraction=39_893, beyond="")  # as a float product: a microsecond less
 def test_epoch_numbers_with_a_fraction_are_read_to_the_microsecond_and_never_rounded_up(
     seconds: int, fraction: int, beyond: str
 ) -> None:

@@ -1,0 +1,43 @@
+"""Loads the datasets API into the table `datasets_raw.datasets`, every day, on demand, and for any past window.
+
+**Before the first run** add the connection `datasets_api` (type HTTP): host = the API's address, password = the
+API key. Add `datasets_destination` for your warehouse; without it the rows go to a DuckDB file in `data/`.
+
+**When it fails**, the last line of the task's log says what happened and what to do. Failures that a retry cannot mend
+(a wrong key, a wrong address, an answer of the wrong shape) end at once; the others are tried again, with growing
+delays. A failed run leaves the table as it was, and running it twice changes nothing.
+
+**What was loaded** is in the table `datasets_raw._load_reports`, one row per load, and in the events of the asset.
+"""
+
+import os
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from include.pipeline import load_task
+from include.resources import RESOURCES
+from include.retry_policy import CausalRetryPolicy
+
+with DAG(
+    dag_id="datasets",
+    # Not "@daily": its runs have a data interval of zero width, and a window taken from it holds no rows.
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["dlt", "rest-api", "ingest"],
+    default_args={"owner": "data-engineering"},
+) as dag:
+    for resource in RESOURCES:
+        load_task(
+            resource,
+            retries=int(os.environ.get("DATASETS_TASK_RETRIES", "3")),
+            retry_delay=timedelta(seconds=float(os.environ.get("DATASETS_TASK_RETRY_DELAY_SECONDS", "60"))),
+            retry_exponential_backoff=2.0,
+            max_retry_delay=timedelta(hours=1),
+            retry_policy=CausalRetryPolicy(),
+            execution_timeout=timedelta(hours=6),
+        )

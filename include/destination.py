@@ -1,0 +1,70 @@
+"""The dlt destination of this run: from the connection, or the embedded DuckDB file.
+
+In: the connections' provider and the run's own name. Out: a dlt destination that stages in a place of this run
+alone, and the turn to write into it. Concurrent runs that share dlt's staging tables lose rows silently
+(facts.md 23); and DuckDB takes one writing process at a time (24).
+"""
+
+import hashlib
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import dlt
+from dlt.common.destination import AnyDestination, Destination
+from dlt.common.destination.client import WithStagingDataset
+from filelock import FileLock
+
+from include.config_provider import ConnectionsProvider
+from include.connections import DestinationValues, missing_requirement
+from include.errors import ConfigurationError
+
+PROJECT = Path(__file__).resolve().parent.parent
+EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
+
+# The loader file formats that were measured to be fastest (facts.md 26, 32); others take dlt's preferred one.
+FILE_FORMATS = {"duckdb": "parquet"}
+
+
+def open_destination(provider: ConnectionsProvider, run_name: str) -> AnyDestination:
+    """The destination of the connection, staging under the name of this run; credentials resolve when it connects.
+
+    Raises ConfigurationError (permanent) when what the destination needs is not installed.
+    """
+    staging = f"%s_staging_{hashlib.sha256(run_name.encode()).hexdigest()[:12]}"
+    values = provider.destination
+    if values is None:
+        return dlt.destinations.duckdb(str(embedded_file()), staging_dataset_name_layout=staging)
+    if missing := missing_requirement(values):
+        raise ConfigurationError(missing)
+    return Destination.from_reference(values.destination_type, staging_dataset_name_layout=staging)
+
+
+def embedded_file() -> Path:
+    """Where the embedded DuckDB file is; `DATASETS_DUCKDB_PATH` overrides it. Its folder is made."""
+    path = Path(os.environ.get("DATASETS_DUCKDB_PATH") or EMBEDDED_FILE).expanduser().absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def turn_to_write(values: DestinationValues | None) -> AbstractContextManager[object]:
+    """Waits until no other run writes into the same database file. Other destinations take any number at once."""
+    path = embedded_file() if values is None else _database_file(values)
+    # Beside the database, not on it: DuckDB locks its own file. The operating system frees it after a crash.
+    return nullcontext() if path is None else FileLock(f"{path}.lock")
+
+
+def _database_file(values: DestinationValues) -> Path | None:
+    if values.dialect not in ("duckdb", "sqlite") or not isinstance(values.credentials, dict):
+        return None
+    database = values.credentials.get("database")
+    return None if database in (None, ":memory:") else Path(str(database)).expanduser().absolute()
+
+
+def drop_staging(pipeline: dlt.Pipeline) -> None:
+    """Remove this run's staging tables. Nothing there: nothing happens."""
+    with pipeline.destination_client() as client:
+        if isinstance(client, WithStagingDataset):
+            with client.with_staging_dataset():
+                if client.is_storage_initialized():
+                    client.drop_storage()

@@ -1,0 +1,154 @@
+"""One catalogue entry as an Airflow task, through dlt's Airflow helper. The only user of the helper.
+
+In: a resource, at parse; Airflow's context, in the task. Out: the task. What the task does, in order: connections ->
+options -> window -> source -> `pipeline.run` -> reconciliation -> load report -> asset event. Parsing a DAG
+touches no network, connection, variable or secret: all of that waits for `ResourceLoad`, in the task.
+"""
+
+import functools
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dlt
+from airflow.sdk import BaseOperator, get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
+from dlt.common.known_env import DLT_DATA_DIR
+from dlt.helpers.airflow_helper import PipelineTasksGroup
+
+from include.assets import DATASET_NAME, event_extra, table_asset
+from include.resources import Resource
+
+if TYPE_CHECKING:
+    # The REST source, the database drivers and pyarrow are imported in the task: a parse needs none of them.
+    from dlt.extract import DltSource
+
+    from include.load_report import LoadReport
+    from include.load_window import LoadWindow
+    from include.options import SourceOptions
+
+
+def load_task(resource: Resource, **operator_arguments: Any) -> BaseOperator:
+    """The task that loads `resource`; `operator_arguments` go to Airflow's operator. For use in a `with DAG`."""
+    # Before `dlt.pipeline`: the group decides where dlt keeps its files (facts.md 13).
+    group = PipelineTasksGroup(resource.name)
+    pipeline = dlt.pipeline(resource.name, dataset_name=DATASET_NAME)
+    working_folder = Path(os.environ[DLT_DATA_DIR])
+    load = ResourceLoad(resource, working_folder)
+    (operator,) = group.add_run(
+        pipeline,
+        load.source,
+        on_before_run=load.prepare,
+        outlets=[table_asset(resource)],
+        **operator_arguments,
+    )
+    operator.python_callable = load.whole(operator.python_callable)
+    # dlt makes the folder at once; a parse leaves nothing behind (facts.md 16), and the task makes it again.
+    shutil.rmtree(working_folder, ignore_errors=True)
+    return operator
+
+
+class ResourceLoad:
+    """One load of one resource, from the connections to the asset event. Lives in the process of one task."""
+
+    def __init__(self, resource: Resource, working_folder: Path) -> None:
+        self._resource = resource
+        self._working_folder = working_folder
+        self._held = ExitStack()
+
+    def whole(self, run_helper: Callable[[], None]) -> Callable[[], dict[str, Any] | None]:
+        """`run_helper`, dlt's part of the task, with what comes before and after it; the task's XCom is the report.
+
+        Whatever it raises is free of secrets, and whatever it made for itself is removed.
+        """
+
+        @functools.wraps(run_helper, assigned=("__doc__",))
+        def load_resource() -> dict[str, Any] | None:
+            from include.redaction import redact_error, redact_log_records
+
+            redact_log_records()
+            self._started_at = datetime.now(UTC)
+            try:
+                with self._held:
+                    self._held.callback(shutil.rmtree, self._working_folder, ignore_errors=True)
+                    run_helper()
+                    return event_extra(self._finish())
+            except BaseException as error:
+                redact_error(error)
+                raise
+
+        return load_resource
+
+    def prepare(self) -> None:
+        """The helper's `on_before_run`: dlt learns of the connections, the destination and this run's turn."""
+        from include.config_provider import register_connections
+        from include.destination import drop_staging, open_destination, turn_to_write
+        from include.options import resolve_options
+
+        context = get_current_context()
+        provider = register_connections()
+        self._options: SourceOptions = resolve_options(self._resource)
+        pipeline = dlt.current.pipeline()
+        instance = context["ti"]
+        # The same name at each try: what a killed try left in the staging tables is used again, then removed.
+        pipeline.destination = open_destination(
+            provider, f"{instance.dag_id} {instance.run_id} {instance.task_id} {instance.map_index}"
+        )
+        self._held.enter_context(turn_to_write(provider.destination))
+        self._held.callback(drop_staging, pipeline)
+
+    def source(self) -> "DltSource":
+        """The helper's `data`: built in the task, when options and window are known."""
+        from include.destination import FILE_FORMATS
+        from include.pagination import ReadProgress
+        from include.source import api_source
+
+        self._progress = ReadProgress()
+        source = api_source(self._resource, self._options, progress=self._progress)
+        destination = dlt.current.pipeline().destination
+        if file_format := FILE_FORMATS.get(destination.destination_name):
+            source.resources[self._resource.name].apply_hints(file_format=file_format)
+        return source
+
+    def _finish(self) -> "LoadReport":
+        from include.load_report import LoadReport, write_report
+        from include.reconciliation import reconcile
+
+        pipeline = dlt.current.pipeline()
+        context = get_current_context()
+        progress = self._progress
+        load_ids = pipeline.last_trace.last_load_info.loads_ids
+        loaded_rows = reconcile(
+            pipeline.dataset(), self._resource.name, self._options.primary_key, load_ids, len(progress.ids), progress
+        )
+        finished_at = datetime.now(UTC)
+        instance, run = context["ti"], context["dag_run"]
+        report = LoadReport(
+            resource=self._resource.name,
+            load_id=load_ids[-1] if load_ids else "",
+            dag_id=instance.dag_id,
+            run_id=instance.run_id,
+            run_kind=str(run.run_type),
+            try_number=instance.try_number,
+            sync_mode="merge",
+            window_start=None,
+            window_end=None,
+            queued_at=run.queued_at if hasattr(run, "queued_at") else None,
+            started_at=self._started_at,
+            finished_at=finished_at,
+            seconds=round((finished_at - self._started_at).total_seconds(), 3),
+            pages=progress.pages,
+            passes=progress.passes,
+            promised_rows=progress.promised_rows,
+            read_rows=len(progress.ids),
+            loaded_rows=loaded_rows,
+            destination=pipeline.destination.destination_name,
+        )
+        print(report.summary())
+        write_report(report, pipeline.destination, DATASET_NAME)
+        context["outlet_events"][table_asset(self._resource)].extra = event_extra(report)
+        return report
