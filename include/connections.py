@@ -198,5 +198,5 @@ def _secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _secrets_in(value)
-        elif value and isinstance(value, str) and _SECRET_NAME.search(name):
-            yield value
+        elif isinstance(value, str) and value.strip() and _SECRET_NAME.search(name):
+            yield value.strip()  # as dlt does, so that what is redacted is what is sent

@@ -6,6 +6,7 @@ touches no network, connection, variable or secret: all of that waits for `Resou
 """
 
 import functools
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from dlt.helpers.airflow_helper import PipelineTasksGroup
 from include.assets import DATASET_NAME, event_extra, table_asset
 from include.resources import Resource
 
+log = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     # The REST source, the database drivers and pyarrow are imported in the task: a parse needs none of them.
     from dlt.extract import DltSource
@@ -35,10 +38,11 @@ if TYPE_CHECKING:
 def load_task(resource: Resource, **operator_arguments: Any) -> BaseOperator:
     """The task that loads `resource`; `operator_arguments` go to Airflow's operator. For use in a `with DAG`."""
     # Before `dlt.pipeline`: the group decides where dlt keeps its files (facts.md 13).
-    group = PipelineTasksGroup(resource.name)
+    # What the task leaves on disk is needed until its end and removed there (`whole`), not half-way.
+    group = PipelineTasksGroup(resource.name, wipe_local_data=False)
     pipeline = dlt.pipeline(resource.name, dataset_name=DATASET_NAME)
     working_folder = Path(os.environ[DLT_DATA_DIR])
-    load = ResourceLoad(resource, working_folder)
+    load = ResourceLoad(resource, pipeline, working_folder)
     (operator,) = group.add_run(
         pipeline,
         load.source,
@@ -55,8 +59,9 @@ def load_task(resource: Resource, **operator_arguments: Any) -> BaseOperator:
 class ResourceLoad:
     """One load of one resource, from the connections to the asset event. Lives in the process of one task."""
 
-    def __init__(self, resource: Resource, working_folder: Path) -> None:
+    def __init__(self, resource: Resource, pipeline: dlt.Pipeline, working_folder: Path) -> None:
         self._resource = resource
+        self._pipeline = pipeline
         self._working_folder = working_folder
         self._held = ExitStack()
 
@@ -75,6 +80,8 @@ class ResourceLoad:
             try:
                 with self._held:
                     self._held.callback(shutil.rmtree, self._working_folder, ignore_errors=True)
+                    # The folder that the parse removed; the helper expects it.
+                    self._pipeline.drop()
                     run_helper()
                     return event_extra(self._finish())
             except BaseException as error:
@@ -92,14 +99,13 @@ class ResourceLoad:
         context = get_current_context()
         provider = register_connections()
         self._options: SourceOptions = resolve_options(self._resource)
-        pipeline = dlt.current.pipeline()
         instance = context["ti"]
         # The same name at each try: what a killed try left in the staging tables is used again, then removed.
-        pipeline.destination = open_destination(
+        self._pipeline.destination = open_destination(
             provider, f"{instance.dag_id} {instance.run_id} {instance.task_id} {instance.map_index}"
         )
         self._held.enter_context(turn_to_write(provider.destination))
-        self._held.callback(drop_staging, pipeline)
+        self._held.callback(drop_staging, self._pipeline)
 
     def source(self) -> "DltSource":
         """The helper's `data`: built in the task, when options and window are known."""
@@ -109,8 +115,7 @@ class ResourceLoad:
 
         self._progress = ReadProgress()
         source = api_source(self._resource, self._options, progress=self._progress)
-        destination = dlt.current.pipeline().destination
-        if file_format := FILE_FORMATS.get(destination.destination_name):
+        if file_format := FILE_FORMATS.get(self._pipeline.destination.destination_name):
             source.resources[self._resource.name].apply_hints(file_format=file_format)
         return source
 
@@ -118,8 +123,7 @@ class ResourceLoad:
         from include.load_report import LoadReport, write_report
         from include.reconciliation import reconcile
 
-        pipeline = dlt.current.pipeline()
-        context = get_current_context()
+        pipeline, context = self._pipeline, get_current_context()
         progress = self._progress
         load_ids = pipeline.last_trace.last_load_info.loads_ids
         loaded_rows = reconcile(
@@ -148,7 +152,11 @@ class ResourceLoad:
             loaded_rows=loaded_rows,
             destination=pipeline.destination.destination_name,
         )
-        print(report.summary())
-        write_report(report, pipeline.destination, DATASET_NAME)
+        log.info(report.summary())
+        try:
+            write_report(report, pipeline.destination, DATASET_NAME)
+        except Exception:
+            # The data is loaded and checked: history may have a gap, a good load may not fail for it.
+            log.exception("The load is complete, but its report could not be written into the history table.")
         context["outlet_events"][table_asset(self._resource)].extra = event_extra(report)
         return report

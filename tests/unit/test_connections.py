@@ -502,6 +502,19 @@ def test_a_database_file_may_be_given_as_sqlalchemy_writes_it(uri: str, path: st
     assert destination_values(connection).credentials == {"database": path}
 
 
+def test_the_texts_of_a_uri_become_the_types_dlt_takes() -> None:
+    uri = "clickhouse://db.example.com?secure=false&connect_timeout=5"
+    credentials = destination_values(Connection.from_uri(uri, conn_id=DESTINATION_CONN_ID)).credentials
+    expected = {"host": "db.example.com", "secure": 0, "connect_timeout": 5, "port": 9000, "http_port": 8123}
+    assert credentials == expected
+
+
+def test_a_secret_is_redacted_without_the_blanks_that_dlt_strips() -> None:
+    values = destination_values(as_fields({"conn_type": "postgres", **SERVER, "password": f" {SECRET}\n"}))
+    assert resolved(values).credentials.password == SECRET
+    assert values.secrets == (SECRET,)
+
+
 # --- what has to be installed ---
 
 
@@ -610,7 +623,8 @@ def test_uris_as_people_write_them(uri: str, base_url: str) -> None:
         ({"host": "https://api.example.com/v1?api_key=s3cr3t"}, "host"),
         ({"host": "https://api.example.com/#s3cr3t"}, "host"),
         ({"host": "https://api.example.com\\@s3cr3t.example.com"}, "host"),
-        ({"host": "api.example.com\nX: s3cr3t"}, "host"),
+        ({"host": "api.example.com X: s3cr3t"}, "host"),
+        ({"host": "api.exam\nple.com/s3cr3t"}, "host"),
         ({"host": "https://api.example.com:s3cr3t"}, "host"),
         ({"host": "https://[s3cr3t"}, "host"),
         ({"host": "api.example.com", "extra": "not json s3cr3t"}, "extra"),
@@ -623,6 +637,13 @@ def test_an_api_connection_that_cannot_work_is_refused(fields: dict[str, Any], n
         api_values(api(**fields))
     assert str(caught.value).startswith(f"Connection `{API_CONN_ID}`: the field `{named}` ")
     assert "s3cr3t" not in everything_said(caught.value)
+
+
+def test_options_may_hold_a_token_and_are_not_shown() -> None:
+    extra = {"params": {"access": SECRET}}
+    values = api_values(api(host="api.example.com", extra=json.dumps(extra)))
+    assert values.options == extra
+    assert SECRET not in repr(values)
 
 
 def test_the_mapping_imports_neither_airflow_nor_dlt() -> None:
