@@ -14,7 +14,7 @@ import os
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from include.pipeline import load_task
 from include.resources import RESOURCES
@@ -30,6 +30,29 @@ with DAG(
     doc_md=__doc__,
     tags=["dlt", "rest-api", "ingest"],
     default_args={"owner": "data-engineering"},
+    params={
+        "sync_mode": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "merge", "replace", "append", "scd2"],
+            title="Sync mode",
+            description="Empty: as this deployment is set up (`merge`, unless the option `sync_mode` says otherwise).",
+        ),
+        "window_start": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Window start",
+            description="Load records changed at or after this instant. Give both ends, or none: what is not loaded yet.",
+        ),
+        "window_end": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Window end",
+            description="Load records changed before this instant.",
+        ),
+    },
 ) as dag:
     for resource in RESOURCES:
         load_task(

@@ -7,7 +7,8 @@ alone, and the turn to write into it. Concurrent runs that share dlt's staging t
 
 import hashlib
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import dlt
@@ -18,6 +19,7 @@ from filelock import FileLock
 from include.config_provider import ConnectionsProvider
 from include.connections import DestinationValues, missing_requirement
 from include.errors import ConfigurationError
+from include.postgres_destination import SideBySideClient, side_by_side_postgres, staging_in_use
 
 PROJECT = Path(__file__).resolve().parent.parent
 EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
@@ -37,6 +39,8 @@ def open_destination(provider: ConnectionsProvider, run_name: str) -> AnyDestina
         return dlt.destinations.duckdb(str(embedded_file()), staging_dataset_name_layout=staging)
     if missing := missing_requirement(values):
         raise ConfigurationError(missing)
+    if values.destination_type == "postgres":
+        return side_by_side_postgres(destination_name="postgres", staging_dataset_name_layout=staging)
     return Destination.from_reference(values.destination_type, staging_dataset_name_layout=staging)
 
 
@@ -61,10 +65,17 @@ def _database_file(values: DestinationValues) -> Path | None:
     return None if database in (None, ":memory:") else Path(str(database)).expanduser().absolute()
 
 
-def drop_staging(pipeline: dlt.Pipeline) -> None:
-    """Remove this run's staging tables. Nothing there: nothing happens."""
-    with pipeline.destination_client() as client:
-        if isinstance(client, WithStagingDataset):
-            with client.with_staging_dataset():
-                if client.is_storage_initialized():
-                    client.drop_storage()
+@contextmanager
+def own_staging(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """This run's staging tables are its own while the context is open, and are gone afterwards."""
+    with ExitStack() as held:
+        client = held.enter_context(pipeline.destination_client())
+        if isinstance(client, SideBySideClient):
+            held.enter_context(staging_in_use(client))
+        try:
+            yield
+        finally:
+            if isinstance(client, WithStagingDataset):
+                with client.with_staging_dataset():
+                    if client.is_storage_initialized():
+                        client.drop_storage()

@@ -4,11 +4,13 @@ In: what a load read and wrote. Out: a row of the history table, small metadata 
 line. It holds counts, times and names, never a record, a URL or a key.
 """
 
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
 
 import dlt
-from dlt.common.destination import AnyDestination
 
 REPORTS_TABLE = "_load_reports"
 _SCHEMA = "load_reports"
@@ -27,7 +29,6 @@ class LoadReport:
     sync_mode: str
     window_start: datetime | None
     window_end: datetime | None
-    queued_at: datetime | None
     started_at: datetime
     finished_at: datetime
     seconds: float
@@ -47,25 +48,56 @@ class LoadReport:
         )
 
 
-def write_report(report: LoadReport, destination: AnyDestination, dataset_name: str) -> None:
+_COLUMNS = tuple(field.name for field in fields(LoadReport))
+
+
+def read_reports(pipeline: dlt.Pipeline, resource: str) -> list[LoadReport]:
+    """The completed loads of `resource` in the destination of `pipeline`, in no order; none: an empty list.
+
+    Raises what the destination raises: to guess at the history would load too little.
+    """
+    with _history(pipeline) as history:
+        if not history.default_schema_name:
+            return []
+        query = f"SELECT {', '.join(_COLUMNS)} FROM {REPORTS_TABLE} WHERE resource = '{resource}'"
+        return [LoadReport(*_in_utc(row)) for row in history.dataset()(query).fetchall()]
+
+
+def write_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
     """Append `report` to the history table. Raises whatever the destination raises."""
-    active = dlt.current.pipeline()
-    try:
-        _pipeline(destination, dataset_name).run(
+    with _history(pipeline) as history:
+        history.run(
             [asdict(report)],
             table_name=REPORTS_TABLE,
             write_disposition="append",
             columns=[
-                {"name": "window_start", "data_type": "timestamp", "nullable": True},
-                {"name": "window_end", "data_type": "timestamp", "nullable": True},
-                {"name": "queued_at", "data_type": "timestamp", "nullable": True},
-                {"name": "promised_rows", "data_type": "bigint", "nullable": True},
+                {"name": "window_start", "data_type": "timestamp"},
+                {"name": "window_end", "data_type": "timestamp"},
+                {"name": "promised_rows", "data_type": "bigint"},
             ],
         )
+
+
+@contextmanager
+def _history(pipeline: dlt.Pipeline) -> Iterator[dlt.Pipeline]:
+    """A pipeline of its own for the history table, so that the load's trace and state stay the load's."""
+    history = dlt.pipeline(
+        _SCHEMA,
+        destination=pipeline.destination,
+        dataset_name=pipeline.dataset_name,
+        pipelines_dir=pipeline.pipelines_dir,
+    )
+    try:
+        history.sync_destination()
+        yield history
     finally:
-        # `dlt.current.pipeline()` is the load's own pipeline to whatever runs after it.
-        active.activate()
+        # `dlt.current.pipeline()` is the load's own to whatever runs after this.
+        pipeline.activate()
 
 
-def _pipeline(destination: AnyDestination, dataset_name: str) -> dlt.Pipeline:
-    return dlt.pipeline(_SCHEMA, destination=destination, dataset_name=dataset_name)
+def _in_utc(row: Iterable[Any]) -> Iterator[Any]:
+    for value in row:
+        if isinstance(value, datetime):
+            yield value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        else:
+            yield value

@@ -40,6 +40,8 @@ class SourceOptions(BaseConfiguration):
     params: dict[str, Any] = field(default_factory=dict)
     """Fixed query parameters, sent with each request."""
     primary_key: str = "id"
+    sync_mode: Literal["merge", "replace", "append", "scd2"] = "merge"
+    """What a run does that asks for no other mode in its form."""
     cursor_path: str | None = None
     """The field that says when a record changed; None: every run is a snapshot."""
     start_param: str | None = None
@@ -72,10 +74,12 @@ def resolve_options(resource: Resource, run_params: Mapping[str, object] | None 
     Raises ConfigurationError (permanent) that names what is missing or cannot be read, never a value.
     """
     section = ("sources", resource.name)
+    options = SourceOptions(**resource.options)
+    # dlt takes sections off from the right, down to none, where the option `path` is the shell's PATH. A
+    # configuration's own section stays: `sources.datasets.path`, then `datasets.path`, and no further.
+    options.__section__ = resource.name  # type: ignore[misc]
     try:
-        return resolve_configuration(
-            SourceOptions(**resource.options), sections=section, explicit_value=dict(run_params or {}) or None
-        )
+        return resolve_configuration(options, sections=("sources",), explicit_value=dict(run_params or {}) or None)
     except ConfigFieldMissingException as error:
         missing = ", ".join(f"`{name}`" for name in error.traces)
         raise ConfigurationError(

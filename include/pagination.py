@@ -29,6 +29,13 @@ class ReadProgress:
     promised_rows: int | None = None
     ids: set[Hashable] = field(default_factory=set)
     """The primary keys of all records read, of every pass."""
+    outside_window: set[Hashable] = field(default_factory=set)
+    """Those among `ids` that the window leaves out."""
+
+    @property
+    def rows(self) -> int:
+        """Distinct records that were handed on to the load."""
+        return len(self.ids) - len(self.outside_window)
 
 
 class WholeReadPaginator(OffsetPaginator):

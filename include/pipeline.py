@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import dlt
 from airflow.sdk import BaseOperator, get_current_context
-from airflow.sdk.exceptions import AirflowSkipException
 from dlt.common.known_env import DLT_DATA_DIR
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from include.assets import DATASET_NAME, event_extra, table_asset
 from include.resources import Resource
+from include.run_plan import AirflowRun, plan_window
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from dlt.extract import DltSource
 
     from include.load_report import LoadReport
-    from include.load_window import LoadWindow
     from include.options import SourceOptions
 
 
@@ -76,7 +75,6 @@ class ResourceLoad:
             from include.redaction import redact_error, redact_log_records
 
             redact_log_records()
-            self._started_at = datetime.now(UTC)
             try:
                 with self._held:
                     self._held.callback(shutil.rmtree, self._working_folder, ignore_errors=True)
@@ -93,28 +91,42 @@ class ResourceLoad:
     def prepare(self) -> None:
         """The helper's `on_before_run`: dlt learns of the connections, the destination and this run's turn."""
         from include.config_provider import register_connections
-        from include.destination import drop_staging, open_destination, turn_to_write
+        from include.destination import open_destination, own_staging, turn_to_write
         from include.options import resolve_options
+        from include.sync_mode import SYNC_MODES, refuse_other_history, refuse_unsupported
 
         context = get_current_context()
         provider = register_connections()
-        self._options: SourceOptions = resolve_options(self._resource)
-        instance = context["ti"]
-        # The same name at each try: what a killed try left in the staging tables is used again, then removed.
-        self._pipeline.destination = open_destination(
-            provider, f"{instance.dag_id} {instance.run_id} {instance.task_id} {instance.map_index}"
+        sync_mode = context["params"].get("sync_mode")
+        self._options: SourceOptions = resolve_options(
+            self._resource, {"sync_mode": sync_mode} if sync_mode else None
         )
+        self._mode = SYNC_MODES[self._options.sync_mode]
+        self._run = AirflowRun.of(context)
+        # The same name at each try: what a killed try left in the staging tables is used again, then removed.
+        destination = self._pipeline.destination = open_destination(provider, self._run.name)
+        refuse_unsupported(self._mode, destination.destination_name, destination.capabilities())
         self._held.enter_context(turn_to_write(provider.destination))
-        self._held.callback(drop_staging, self._pipeline)
+        self._held.enter_context(own_staging(self._pipeline))
+        # Brings the table's schema, which `run` would bring anyway, before anything is decided from it.
+        self._pipeline.sync_destination()
+        if self._pipeline.default_schema_name:
+            refuse_other_history(self._mode, self._pipeline.default_schema.tables.get(self._resource.name))
+        self._started_at = datetime.now(UTC)
 
     def source(self) -> "DltSource":
         """The helper's `data`: built in the task, when options and window are known."""
         from include.destination import FILE_FORMATS
+        from include.load_report import read_reports
         from include.pagination import ReadProgress
         from include.source import api_source
 
+        history = read_reports(self._pipeline, self._resource.name)
+        self._window = plan_window(self._options, self._mode, self._run, history)
         self._progress = ReadProgress()
-        source = api_source(self._resource, self._options, progress=self._progress)
+        source = api_source(
+            self._resource, self._options, self._mode, self._window, self._run.name, self._progress
+        )
         if file_format := FILE_FORMATS.get(self._pipeline.destination.destination_name):
             source.resources[self._resource.name].apply_hints(file_format=file_format)
         return source
@@ -123,40 +135,37 @@ class ResourceLoad:
         from include.load_report import LoadReport, write_report
         from include.reconciliation import reconcile
 
-        pipeline, context = self._pipeline, get_current_context()
-        progress = self._progress
+        pipeline, progress, window, run = self._pipeline, self._progress, self._window, self._run
         load_ids = pipeline.last_trace.last_load_info.loads_ids
         loaded_rows = reconcile(
-            pipeline.dataset(), self._resource.name, self._options.primary_key, load_ids, len(progress.ids), progress
+            pipeline.dataset(), self._resource.name, self._options.primary_key, self._mode, load_ids, progress
         )
         finished_at = datetime.now(UTC)
-        instance, run = context["ti"], context["dag_run"]
         report = LoadReport(
             resource=self._resource.name,
             load_id=load_ids[-1] if load_ids else "",
-            dag_id=instance.dag_id,
-            run_id=instance.run_id,
-            run_kind=str(run.run_type),
-            try_number=instance.try_number,
-            sync_mode="merge",
-            window_start=None,
-            window_end=None,
-            queued_at=run.queued_at if hasattr(run, "queued_at") else None,
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            run_kind=run.kind,
+            try_number=run.try_number,
+            sync_mode=self._mode.name,
+            window_start=window.start if window else None,
+            window_end=window.end if window else None,
             started_at=self._started_at,
             finished_at=finished_at,
             seconds=round((finished_at - self._started_at).total_seconds(), 3),
             pages=progress.pages,
             passes=progress.passes,
             promised_rows=progress.promised_rows,
-            read_rows=len(progress.ids),
+            read_rows=progress.rows,
             loaded_rows=loaded_rows,
             destination=pipeline.destination.destination_name,
         )
         log.info(report.summary())
         try:
-            write_report(report, pipeline.destination, DATASET_NAME)
+            write_report(report, pipeline)
         except Exception:
             # The data is loaded and checked: history may have a gap, a good load may not fail for it.
             log.exception("The load is complete, but its report could not be written into the history table.")
-        context["outlet_events"][table_asset(self._resource)].extra = event_extra(report)
+        get_current_context()["outlet_events"][table_asset(self._resource)].extra = event_extra(report)
         return report

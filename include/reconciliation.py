@@ -11,38 +11,41 @@ import dlt
 
 from include.errors import TransientError
 from include.pagination import ReadProgress
+from include.sync_mode import SyncMode
 
 # Keys per statement when missing ones are looked for; far below every destination's limit.
 KEYS_PER_QUERY = 500
 
 
 def reconcile(
-    dataset: dlt.Dataset, table: str, primary_key: str, load_ids: list[str], expected: int, progress: ReadProgress
+    dataset: dlt.Dataset, table: str, primary_key: str, mode: SyncMode, load_ids: list[str], progress: ReadProgress
 ) -> int:
     """Rows of `table` that carry one of `load_ids`.
 
-    `expected` is the number of distinct records handed to the load: fewer than were read when a window left some
-    out. Raises TransientError when rows are missing: loading again may mend it, and the run must not be green.
+    Raises TransientError when records that were read are not there: loading again may mend it, and the run must not
+    be green.
     """
-    if not load_ids or expected == 0:
+    if not load_ids or progress.rows == 0:
         return 0
     ids = ", ".join(f"'{load_id}'" for load_id in load_ids)
     loaded = int(dataset(f"SELECT COUNT(*) FROM {table} WHERE _dlt_load_id IN ({ids})").fetchone()[0])
-    if loaded >= expected:
+    if loaded >= progress.rows:
         return loaded
-    # Another run may have written the same records since, and marked them with its own load.
-    missing = _missing(dataset, table, primary_key, progress.ids) if expected == len(progress.ids) else expected - loaded
+    # Another run may have written the same records since, under its own load; and history (scd2) leaves a record that
+    # did not change under the load that brought it. Rows of a stamped run are nobody else's.
+    missing = progress.rows - loaded if mode.stamps_rows else _missing(dataset, table, primary_key, progress)
     if missing:
         raise TransientError(
-            f"The load is incomplete: {expected} records were read from the API, {missing} of them are not in the table "
-            f"`{table}`. The run fails so that nobody trusts the table; another try loads them again."
+            f"The load is incomplete: {progress.rows} records were read from the API, {missing} of them are not in the "
+            f"table `{table}`. The run fails so that nobody trusts the table; another try loads them again."
         )
     return loaded
 
 
-def _missing(dataset: dlt.Dataset, table: str, primary_key: str, ids: Iterable[Hashable]) -> int:
+def _missing(dataset: dlt.Dataset, table: str, primary_key: str, progress: ReadProgress) -> int:
+    """Records of this load that have no row of their key."""
     missing = 0
-    for batch in _batches(ids):
+    for batch in _batches(progress.ids - progress.outside_window):
         keys = ", ".join(_literal(key) for key in batch)
         query = f"SELECT COUNT(DISTINCT {primary_key}) FROM {table} WHERE {primary_key} IN ({keys})"
         missing += len(batch) - int(dataset(query).fetchone()[0])

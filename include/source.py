@@ -4,17 +4,24 @@ In: a catalogue entry, the run's parameters and window. Out: a `DltSource` that 
 Python shell: `dlt.pipeline("datasets", destination="duckdb").run(api_source(DATASETS, options))`.
 """
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from dlt.common.schema.typing import TWriteDispositionConfig
+from dlt.common.jsonpath import compile_path
+from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltSource
 from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
+from dlt.sources.rest_api.typing import ProcessingSteps
 
+from include.errors import ResponseShapeError
 from include.http_client import open_session
+from include.load_window import LoadWindow, format_instant, parse_cursor
 from include.options import SourceOptions
 from include.pagination import ReadProgress, WholeReadPaginator
 from include.redaction import register
 from include.resources import Resource
+from include.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, SyncMode
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
@@ -23,34 +30,37 @@ NESTING_OF_JSON = 0
 def api_source(
     resource: Resource,
     options: SourceOptions,
-    write_disposition: TWriteDispositionConfig = "merge",
+    mode: SyncMode = SYNC_MODES["merge"],
+    window: LoadWindow | None = None,
+    run_id: str = "",
     progress: ReadProgress | None = None,
 ) -> DltSource:
     """The source `resource.name` with one resource of that name. Sends nothing before it is extracted.
 
-    `progress` is filled while it is extracted; None: nobody wants to know. Extraction raises what
-    `http_client.ApiAdapter.send` and `pagination.WholeReadPaginator` raise, wrapped by dlt.
+    `window` None: the whole collection. `run_id` is what a mode that stamps rows stamps them with. `progress` is
+    filled while the source is extracted; None: nobody wants to know. Extraction raises what
+    `http_client.ApiAdapter.send`, `pagination.WholeReadPaginator` and `parse_cursor` raise, wrapped by dlt.
     """
     register(options.api_key)
-    source = rest_api_source(
-        rest_config(resource, options, write_disposition, progress or ReadProgress()),
+    return rest_api_source(
+        rest_config(resource, options, mode, window, run_id, progress or ReadProgress()),
         name=resource.name,
         section=resource.name,
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
     )
-    return source
 
 
 def rest_config(
     resource: Resource,
     options: SourceOptions,
-    write_disposition: TWriteDispositionConfig,
+    mode: SyncMode,
+    window: LoadWindow | None,
+    run_id: str,
     progress: ReadProgress,
 ) -> RESTAPIConfig:
-    """The declarative configuration: client, authentication, endpoint, pagination."""
-    params: dict[str, Any] = dict(options.params)
+    """The declarative configuration: client, authentication, endpoint, pagination, steps per record."""
     return {
         "client": {
             "base_url": options.base_url,
@@ -62,16 +72,73 @@ def rest_config(
             },
             "session": open_session(max_connections=options.max_parallel_requests),
         },
-        "resource_defaults": {"primary_key": options.primary_key, "write_disposition": write_disposition},
+        "resource_defaults": {
+            "primary_key": () if mode.stamps_rows else options.primary_key,
+            "merge_key": RUN_COLUMN if mode.stamps_rows else (),
+            "write_disposition": mode.write_disposition,
+            "columns": _columns(options, mode),
+        },
         "resources": [
             {
                 "name": resource.name,
                 "endpoint": {
                     "path": options.path,
-                    "params": params,
+                    "params": {**options.params, **_window_params(options, window)},
                     "data_selector": options.data_selector,
                     "paginator": WholeReadPaginator(options, progress),
                 },
+                "processing_steps": _steps(options, mode, window, run_id, progress),
             }
         ],
     }
+
+
+def _columns(options: SourceOptions, mode: SyncMode) -> dict[str, TColumnSchema]:
+    # Said in each mode: a key that an earlier load in another mode left in the table's schema would still count.
+    key: TColumnSchema = {"name": options.primary_key, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows}
+    return {options.primary_key: key}
+
+
+def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[str, str | int]:
+    if window is None:
+        return {}
+    params: dict[str, str | int] = {}
+    if options.start_param and window.start is not None:
+        params[options.start_param] = format_instant(window.start, options.cursor_format, "start")
+    if options.end_param:
+        params[options.end_param] = format_instant(window.end, options.cursor_format, "end")
+    return params
+
+
+def _steps(
+    options: SourceOptions, mode: SyncMode, window: LoadWindow | None, run_id: str, progress: ReadProgress
+) -> list[ProcessingSteps]:
+    steps: list[ProcessingSteps] = []
+    if window is not None and options.cursor_path:
+        steps.append({"filter": _in_window(options, window, progress)})
+    if mode.stamps_rows:
+        stamp = {RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)}
+        steps.append({"map": lambda record: {**record, **stamp}})
+    return steps
+
+
+def _in_window(
+    options: SourceOptions, window: LoadWindow, progress: ReadProgress
+) -> Callable[[dict[str, Any]], bool]:
+    """Whether a record lies in the window: enforced here as well, whatever the API makes of its filter."""
+    cursor_path = options.cursor_path or ""
+    selector = compile_path(cursor_path)
+    is_field = cursor_path.isidentifier()
+
+    def in_window(record: dict[str, Any]) -> bool:
+        # A plain field, the common case, needs no JSONPath: this runs for every record.
+        cursor = record.get(cursor_path) if is_field else next((match.value for match in selector.find(record)), None)
+        try:
+            inside = window.contains(parse_cursor(cursor))
+        except ResponseShapeError as error:
+            raise ResponseShapeError(f"The option `cursor_path` is `{cursor_path}`, but a record fails it: {error}") from None
+        if not inside:
+            progress.outside_window.add(record[options.primary_key])
+        return inside
+
+    return in_window

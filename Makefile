@@ -1,0 +1,69 @@
+# Needs make, curl and Python 3.11 or newer. Everything else is installed into .venv, by uv where it is on PATH, else by pip.
+.DEFAULT_GOAL := help
+.PHONY: help install run ui test lint
+.DELETE_ON_ERROR:
+
+PYTHON ?=
+export PORT ?= 8080
+
+VENV := .venv
+CONSTRAINTS := constraints.txt
+# A stamp is written last: an interrupted installation leaves none, and is taken up again.
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: install ## load the demo API into data/datasets.duckdb, once, through Airflow
+	@exec $(VENV)/bin/python -m demo.run
+
+ui: install ## Airflow with the demo API on http://localhost:$PORT (8080)
+	@exec $(VENV)/bin/python -m demo.ui
+
+test: $(DEV_STAMP) ## run the tests; REQUIRE_SERVICES=1 fails where PostgreSQL or Redis is missing
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV_STAMP) ## check style and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+install: $(RUN_STAMP) ## install what `make run` and `make ui` need into .venv
+	@:
+
+$(RUN_STAMP): requirements.txt requirements-demo.txt $(CONSTRAINTS)
+	@$(call install,-r requirements.txt -r requirements-demo.txt)
+
+$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
+	@$(call install,-r requirements.txt -r requirements-demo.txt -r requirements-dev.txt)
+
+# $(1): the requirement files. Makes $(VENV) unless a working one is there, installs, and writes the stamp $@.
+define install
+set -eu; \
+fail() { echo "$$*" >&2; exit 1; }; \
+modern() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+uv=$$(command -v uv || true); \
+if [ -n "$$uv" ]; then works() { $(VENV)/bin/python -c '' 2>/dev/null; }; \
+else works() { $(VENV)/bin/python -m pip --version >/dev/null 2>&1; }; fi; \
+if ! works; then \
+  python=; \
+  for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+    if modern "$$candidate"; then python=$$candidate; break; fi; \
+  done; \
+  [ -n "$$python" ] || fail "No Python 3.11 or newer was found as $(or $(PYTHON),python3): install one, or name it with make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
+  echo "Making $(VENV) with $$python"; \
+  if [ -n "$$uv" ]; then \
+    "$$uv" venv --quiet --clear --python "$$(command -v "$$python")" $(VENV); \
+  elif ! "$$python" -m venv --clear $(VENV) >/dev/null 2>&1; then \
+    rm -rf $(VENV); \
+    fail "$$python cannot make a virtual environment: on Debian and Ubuntu run apt-get install python3-venv, then make $(MAKECMDGOALS) again."; \
+  fi; \
+fi; \
+modern $(VENV)/bin/python || fail "The Python in $(VENV) is older than 3.11: remove the folder $(VENV) and run make $(MAKECMDGOALS) again."; \
+echo "Installing $(subst -r ,,$(1)) into $(VENV) (about two minutes the first time)"; \
+if [ -n "$$uv" ]; then "$$uv" pip install --quiet --python $(VENV)/bin/python $(1) -c $(CONSTRAINTS); \
+else $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(1) -c $(CONSTRAINTS); fi \
+|| fail "The installation failed for the reason above; make $(MAKECMDGOALS) takes it up again."; \
+touch $@
+endef

@@ -1,0 +1,160 @@
+"""The processes behind `make run` and `make ui`: the demo API, and Airflow with a connection to it.
+
+In: free ports and the caller's environment. Out: context managers that stop what they started, with all its
+descendants, however the block is left. A failure is a `DemoError` with one sentence for the user.
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parent.parent
+AIRFLOW_HOME = Path(os.environ.get("AIRFLOW_HOME") or PROJECT / ".airflow").absolute()
+DUCKDB_FILE = (
+    Path(os.environ.get("DATASETS_DUCKDB_PATH") or PROJECT / "data" / "datasets.duckdb")
+    .expanduser()
+    .absolute()
+)
+
+_START_TIMEOUT_SECONDS = 60
+_STOP_TIMEOUT_SECONDS = 15
+
+
+class DemoError(Exception):
+    """What went wrong, as one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class DemoApi:
+    """A demo API that listens. `records`: how many it serves."""
+
+    base_url: str
+    key: str
+    records: int
+
+    def environment(self) -> dict[str, str]:
+        """The caller's environment with both connections replaced: a demo touches nobody's API or warehouse.
+
+        The destination is named outright, as a connection of that name may also be in Airflow's database.
+        """
+        loopback = ",".join(filter(None, (os.environ.get("no_proxy"), "localhost,127.0.0.1")))
+        return {
+            **os.environ,
+            "AIRFLOW_HOME": str(AIRFLOW_HOME),
+            "DATASETS_DUCKDB_PATH": str(DUCKDB_FILE),
+            "AIRFLOW_CONN_DATASETS_API": json.dumps(
+                {"conn_type": "http", "host": self.base_url, "password": self.key}
+            ),
+            "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps(
+                {"conn_type": "duckdb", "host": str(DUCKDB_FILE)}
+            ),
+            "no_proxy": loopback,
+            "NO_PROXY": loopback,
+        }
+
+
+@contextmanager
+def demo_api() -> Iterator[DemoApi]:
+    """A demo API on a free loopback port with a key of its own."""
+    key = secrets.token_urlsafe()
+    with tempfile.TemporaryDirectory(prefix="demo-api-") as folder:
+        port_file, log_file = Path(folder, "port"), Path(folder, "log")
+        command = [sys.executable, "-m", "demo.api", "--port-file", str(port_file)]
+        with (
+            log_file.open("wb") as log,
+            running(command, {**os.environ, "DEMO_API_KEY": key}, log) as process,
+        ):
+            deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+            while not port_file.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise DemoError(f"The demo API did not start: {last_line(log_file)}")
+                time.sleep(0.05)
+            base_url = f"http://127.0.0.1:{int(port_file.read_text())}"
+            yield DemoApi(base_url, key, get_json(f"{base_url}/health")["records"])
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`command` in a session of its own, out of reach of Ctrl-C; all of it is ended with the block."""
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _end_session(process)
+
+
+def _end_session(leader: subprocess.Popen[bytes]) -> None:
+    # Airflow's components make process groups of their own, so the group of the leader is not enough.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _session(leader.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + _STOP_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            # Reaps the leader; until then its pid cannot belong to anybody else's session.
+            if not _session(leader.pid) and leader.poll() is not None:
+                return
+            time.sleep(0.05)
+            leader.poll()
+
+
+def _session(leader_pid: int) -> list[int]:
+    """The living processes of a session, without zombies: those wait for a parent, not for a signal."""
+    found = []
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.Error):
+            if os.getsid(pid) == leader_pid and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+    return found
+
+
+def stop_on_signals() -> None:
+    """SIGTERM and a closed terminal end this process like Ctrl-C does: through every `finally`."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def get_json(
+    url: str, body: object | None = None, *, token: str | None = None, method: str | None = None
+) -> dict[str, Any]:
+    """The JSON object at a loopback `url`. Raises OSError (urllib's URLError is one)."""
+    request = urllib.request.Request(url, method=method)
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    # No proxy of the user's shell stands between two processes of this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def last_line(log_file: Path) -> str:
+    """The last line with text in a log."""
+    lines = log_file.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it wrote nothing."

@@ -1,0 +1,117 @@
+"""dlt's PostgreSQL destination for runs that load at the same time.
+
+In: what dlt's own `postgres` destination takes. Out: the same destination, except that runs create tables and change
+columns one after the other, and that a load's merge or replacement of a table waits for that of another. Reading the
+API, normalizing and staging still happen side by side. Without this, two loads that meet create the same table
+("duplicate key value violates unique constraint pg_type_typname_nsp_index"), and two merges of the same records
+both insert them: neither transaction sees what the other deleted (ran; tests/e2e/test_side_by_side.py).
+
+The locks are PostgreSQL's advisory locks (its manual, 13.3.5): the server frees them when a run dies.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from dlt.common.destination import PreparedTableSchema
+from dlt.common.destination.client import FollowupJobRequest
+from dlt.common.schema.typing import TSchemaTables
+from dlt.destinations.impl.postgres.factory import postgres
+from dlt.destinations.impl.postgres.postgres import PostgresClient
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.destinations.sql_jobs import SqlMergeFollowupJob, SqlStagingReplaceFollowupJob
+
+
+class SideBySideClient(PostgresClient):
+    """dlt's client, taking turns where PostgreSQL alone would let two runs collide."""
+
+    def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
+        """Create the schema, or truncate this run's own staging tables."""
+        with self._alone():
+            super().initialize_storage(truncate_tables)
+
+    def update_stored_schema(
+        self,
+        only_tables: Iterable[str] | None = None,
+        expected_update: TSchemaTables | None = None,
+        force: bool = False,
+    ) -> TSchemaTables | None:
+        """Create tables and add columns; what another run added meanwhile is found there."""
+        with self._alone():
+            return super().update_stored_schema(only_tables, expected_update, force)
+
+    def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
+        return [_MergeInTurn.from_table_chain(table_chain, self.sql_client)]
+
+    def _create_replace_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
+        return [_ReplaceInTurn.from_table_chain(table_chain, self.sql_client)]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # On a connection of its own: dlt resets the client's after an error that it expects (a table that is not
+        # there yet), and a reset frees advisory locks.
+        connection = psycopg2.connect(self.sql_client.credentials.to_native_representation())
+        try:
+            connection.autocommit = True
+            connection.cursor().execute(f"SELECT pg_advisory_lock({_key(self.sql_client.dataset_name)})")
+            yield
+        finally:
+            connection.close()
+
+
+class _MergeInTurn(SqlMergeFollowupJob):
+    @classmethod
+    def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
+        return [_lock_until_commit(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
+
+
+class _ReplaceInTurn(SqlStagingReplaceFollowupJob):
+    @classmethod
+    def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
+        return [_lock_until_commit(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
+
+
+@contextmanager
+def staging_in_use(client: PostgresClient) -> Iterator[None]:
+    """Mark this run's staging schema as in use, and drop those that killed runs left behind.
+
+    The mark is an advisory lock of the session, so it ends with the process, however that ends.
+    """
+    own, base = client.sql_client.staging_dataset_name, client.sql_client.dataset_name
+    connection = psycopg2.connect(client.sql_client.credentials.to_native_representation())
+    try:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(f"SELECT pg_advisory_lock({_key(own)})")
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (f"{base}_staging_",))
+        for (left_over,) in cursor.fetchall():
+            if left_over == own:
+                continue
+            cursor.execute(f"SELECT pg_try_advisory_lock({_key(left_over)})")
+            if cursor.fetchone() == (True,):
+                cursor.execute(f'DROP SCHEMA IF EXISTS "{left_over}" CASCADE')
+                cursor.execute(f"SELECT pg_advisory_unlock({_key(left_over)})")
+        yield
+    finally:
+        connection.close()
+
+
+def _lock_until_commit(table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> str:
+    # dlt runs the statements of one job in one transaction.
+    return f"SELECT pg_advisory_xact_lock({_key(sql_client.make_qualified_table_name(table_chain[0]['name']))});"
+
+
+def _key(name: str) -> str:
+    # hashtextextended: the 64-bit key that an advisory lock takes, from a name that people can read.
+    literal = name.replace("'", "''")
+    return f"hashtextextended('{literal}', 0)"
+
+
+class side_by_side_postgres(postgres):  # noqa: N801  # dlt names its destinations in lower case
+    """dlt's `postgres`, configured under `destination.postgres` like it."""
+
+    @property
+    def client_class(self) -> type[PostgresClient]:
+        """The client that takes turns."""
+        return SideBySideClient

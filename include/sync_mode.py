@@ -1,0 +1,76 @@
+"""What each sync mode means to dlt, and which runs and destinations it fits.
+
+In: the name of a mode. Out: a frozen `SyncMode`: write disposition, keys, whether it takes a window. The README has
+the table of all combinations; this module is where it is true.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.schema.typing import TTableSchema, TWriteDispositionConfig
+
+from include.errors import ConfigurationError
+
+SyncModeName = Literal["merge", "replace", "append", "scd2"]
+
+# The columns that `append` adds: which run a row belongs to, and when it came.
+RUN_COLUMN = "_run_id"
+LOADED_AT_COLUMN = "_loaded_at"
+
+
+@dataclass(frozen=True)
+class SyncMode:
+    """One sync mode. `takes_window`: a window makes sense; without, the mode needs the whole collection."""
+
+    name: SyncModeName
+    write_disposition: TWriteDispositionConfig
+    merge_strategy: str | None
+    takes_window: bool
+
+    @property
+    def stamps_rows(self) -> bool:
+        """Rows carry their run, and a run that is loaded again replaces what it added before."""
+        return self.name == "append"
+
+
+def _merge(name: SyncModeName, strategy: Literal["delete-insert", "scd2"], takes_window: bool) -> SyncMode:
+    # Not "upsert": it fails when a load holds an id twice (facts.md 35).
+    return SyncMode(name, {"disposition": "merge", "strategy": strategy}, strategy, takes_window)
+
+
+SYNC_MODES: dict[SyncModeName, SyncMode] = {
+    "merge": _merge("merge", "delete-insert", takes_window=True),
+    "replace": SyncMode("replace", "replace", None, takes_window=False),
+    # dlt's own append would add the rows of a retried run twice: these are merged, with the run as the key.
+    "append": _merge("append", "delete-insert", takes_window=True),
+    "scd2": _merge("scd2", "scd2", takes_window=False),
+}
+
+
+def refuse_unsupported(mode: SyncMode, destination: str, capabilities: DestinationCapabilitiesContext) -> None:
+    """Raise ConfigurationError (permanent) when the destination cannot do the mode; before any request is sent."""
+    if mode.merge_strategy is None:
+        return
+    if destination == "filesystem" or mode.merge_strategy not in (capabilities.supported_merge_strategies or ()):
+        raise ConfigurationError(
+            f"The destination `{destination}` cannot do the sync mode `{mode.name}`; it can do `replace`. Choose another "
+            "mode, or another destination: the README has the table of both."
+        )
+
+
+def refuse_other_history(mode: SyncMode, table: TTableSchema | None) -> None:
+    """Raise ConfigurationError (permanent) when the table was made for another kind of history.
+
+    `table` is the table as the destination knows it; None: there is none yet.
+    """
+    if table is None or "name" not in table:
+        return
+    keeps_history = any(column.get("x-valid-to") for column in table["columns"].values())
+    if keeps_history == (mode.name == "scd2") or not table["columns"]:
+        return
+    kept = "keeps history (scd2)" if keeps_history else "keeps no history"
+    raise ConfigurationError(
+        f"The table `{table['name']}` {kept}, and the sync mode `{mode.name}` would spoil it. Load into it in the mode that "
+        "it was made with, or drop the destination's schema to begin anew."
+    )

@@ -1,0 +1,137 @@
+"""Fixtures for the layers below Airflow: dlt in a folder of its own, waits only recorded, nothing left behind."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+import tenacity.nap
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.pipeline import LoadInfo, PipelineContext
+from dlt.extract import DltSource
+
+from include import redaction
+from include.options import resolve_options
+from include.pagination import ReadProgress
+from include.resources import DATASETS
+from include.source import api_source
+from include.sync_mode import SYNC_MODES, SyncModeName
+from tests.support.api_server import ApiServer
+
+DLT_SETTINGS = ("SOURCES__", "DATASETS__", "RUNTIME__", "DESTINATION__", "SCHEMA__", "NORMALIZE__", "LOAD__", "DLT_")
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Redaction is one per process: each test starts with no secret known, and `logging` as it comes."""
+    monkeypatch.setattr(redaction, "_forms", set())
+    monkeypatch.setattr(redaction, "_pattern", None)
+    monkeypatch.setattr(redaction, "_records_are_redacted", False)
+    make_record = logging.getLogRecordFactory()
+    yield
+    logging.setLogRecordFactory(make_record)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that retries would have waited, in order. Nothing sleeps."""
+    seconds: list[float] = []
+    # tenacity's own name for the module: replacing time.sleep itself would stop everybody's sleep.
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=seconds.append))
+    return seconds
+
+
+@pytest.fixture
+def dlt_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """dlt with an empty project and data folder, no settings in the environment, no active pipeline."""
+    for name in list(os.environ):
+        if name.startswith(DLT_SETTINGS):
+            monkeypatch.delenv(name)
+    home = tmp_path / "dlt"
+    (home / ".dlt").mkdir(parents=True)
+    monkeypatch.setenv("DLT_PROJECT_DIR", str(home))
+    monkeypatch.setenv("DLT_DATA_DIR", str(home / "data"))
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
+    run_context = Container()[PluggableRunContext]
+    earlier = run_context.push_context()
+    run_context.reload(str(home))
+    yield home
+    active = Container()[PipelineContext]
+    if active.is_active():
+        active.deactivate()
+    monkeypatch.undo()
+    run_context.pop_context(earlier)
+
+
+class Loader:
+    """Reads or loads an `ApiServer` with the project's source, into a DuckDB file."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.database = home / "datasets.duckdb"
+        self.pipeline = dlt.pipeline(
+            "datasets",
+            destination=dlt.destinations.duckdb(str(self.database)),
+            dataset_name="datasets_raw",
+            pipelines_dir=str(home / "pipelines"),
+        )
+        self.progress = ReadProgress()
+
+    def configure(self, toml: str) -> None:
+        """Write the project's `config.toml`, as a user would."""
+        (self.home / ".dlt" / "config.toml").write_text(toml)
+        Container()[PluggableRunContext].reload(str(self.home))
+
+    def source(self, server: ApiServer | str, mode: SyncModeName = "merge", **options: Any) -> DltSource:
+        """The source; `options` are run parameters, a text in place of the server is a base URL."""
+        url = server if isinstance(server, str) else server.url
+        key = "key" if isinstance(server, str) or server.key is None else server.key
+        self.options = resolve_options(DATASETS, {"base_url": url, "api_key": key, **options})
+        self.progress = ReadProgress()
+        return api_source(DATASETS, self.options, SYNC_MODES[mode], progress=self.progress)
+
+    def read(self, server: ApiServer | str, **options: Any) -> list[Any]:
+        """The records that would be loaded. Extraction only: no table is touched."""
+        return list(self.source(server, **options))
+
+    def run(self, server: ApiServer | str, mode: SyncModeName = "merge", **options: Any) -> LoadInfo:
+        """A whole load."""
+        return self.pipeline.run(self.source(server, mode, **options))
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the DuckDB file; tables are found without their schema."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            connection.execute("SET search_path = 'datasets_raw'")
+            return connection.execute(sql).fetchall()
+
+    def columns(self, table: str = "datasets") -> dict[str, str]:
+        """DuckDB's type of each column, without dlt's own."""
+        found = self.query(f"SELECT column_name, data_type FROM information_schema.columns WHERE table_name = '{table}'")
+        return {name: kind for name, kind in found if not name.startswith("_dlt")}
+
+
+@pytest.fixture
+def loader(dlt_home: Path) -> Loader:
+    """A `Loader` with an empty DuckDB file."""
+    return Loader(dlt_home)
+
+
+def causes(error: BaseException | None) -> list[BaseException]:
+    """`error` and what caused it, outermost first."""
+    chain: list[BaseException] = []
+    while error is not None:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The failure that dlt has wrapped."""
+    return causes(error)[-1]
