@@ -26,6 +26,8 @@ from include.redaction import redact
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 CONNECT_TIMEOUT_SECONDS = 10.0
+# The longest Retry-After that is believed: a week. urllib3 alone would cut it to six hours.
+LONGEST_RETRY_AFTER_SECONDS = 7 * 24 * 60 * 60
 
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _QUERY = re.compile(r"\?[^\s'\")]*")
@@ -61,7 +63,24 @@ def open_session(max_connections: int) -> requests.Session:
     adapter = ApiAdapter(configuration.request_max_retry_delay, pool_maxsize=max_connections)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
+    _retry_once_per_page(session)
     return session
+
+
+def _retry_once_per_page(session: requests.Session) -> None:
+    """Keep redirects out of the retries: a page behind one would be asked for 4 x 4 times.
+
+    requests sends each redirect through `session.send` again, with `allow_redirects=False`, and there dlt has put
+    its retries. What fails behind a redirect is tried again from the first address.
+    """
+    send_with_retries = session.send
+
+    def send(request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        if kwargs.get("allow_redirects") is False:
+            return type(session).send(session, request, **kwargs)
+        return send_with_retries(request, **kwargs)
+
+    session.send = send  # type: ignore[method-assign]
 
 
 class ApiAdapter(HTTPAdapter):
@@ -123,13 +142,13 @@ class ApiAdapter(HTTPAdapter):
 
 
 def retry_after_seconds(response: requests.Response) -> float | None:
-    """Seconds from now that Retry-After asks for; None: no header, or one that cannot be read."""
+    """Seconds from now that Retry-After asks for, a week at the most; None: no header, or one that cannot be read."""
     header = response.headers.get("Retry-After")
     if header is None:
         return None
     try:
-        return float(Retry().parse_retry_after(header))
-    except Urllib3Error:
+        return float(Retry(retry_after_max=LONGEST_RETRY_AFTER_SECONDS).parse_retry_after(header))
+    except (Urllib3Error, ValueError, OverflowError):
         return None
 
 
@@ -150,13 +169,20 @@ def parse_json(response: requests.Response) -> Any:
     body = response.content
     try:
         # orjson turns integers beyond 64 bits into floats; the standard library keeps every digit.
-        return json.loads(body) if _LONG_NUMBER.search(body) else orjson.loads(body)
+        if _LONG_NUMBER.search(body):
+            return json.loads(body, parse_constant=_refuse_constant)
+        return orjson.loads(body)
     except ValueError:
         kind = response.headers.get("Content-Type", "no content type").split(";")[0]
         problem = f"{_where(response.request)} answered {response.status_code} with {len(body)} bytes of {redact(kind)}"
     raise ResponseShapeError(
         f"{problem} that are not whole, valid JSON. Open that address with the key in a browser to see what it says."
     )
+
+
+def _refuse_constant(name: str) -> None:
+    # RFC 8259, 6: NaN and Infinity are no JSON. The standard library takes them, orjson does not.
+    raise ValueError(f"{name} is not JSON")
 
 
 def _where(request: requests.PreparedRequest) -> str:

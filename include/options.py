@@ -6,6 +6,7 @@ catalogue's entry > the defaults below. The connection comes first because its p
 (`config_provider`); without Airflow (a Python shell) the rest of the chain works the same.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal
@@ -17,6 +18,9 @@ from dlt.common.typing import TSecretStrValue
 
 from include.errors import ConfigurationError
 from include.resources import Resource
+
+# RFC 9110, 5.5: visible characters, in Latin-1, with spaces and tabs only between them.
+_HEADER_VALUE = re.compile(r"[!-~\x80-\xff]([ \t!-~\x80-\xff]*[!-~\x80-\xff])?")
 
 CursorFormat = Literal["iso8601_z", "iso8601_offset", "date", "epoch_seconds", "epoch_milliseconds"]
 
@@ -58,6 +62,12 @@ class SourceOptions(BaseConfiguration):
         for name in ("page_size", "max_parallel_requests"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"The option `{name}` has to be at least 1; it is {getattr(self, name)}.")
+        if self.api_key_location == "header" and not _HEADER_VALUE.fullmatch(self.api_key):
+            # http.client would name the value in its error.
+            raise ConfigurationError(
+                "The API key cannot be sent in a header: it is empty, has a space or line break at an end, or holds "
+                "characters that a header cannot carry. Check the password of the API's connection."
+            )
         if self.requests_per_second is not None and self.requests_per_second <= 0:
             raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")
         if self.lookback_days < 0:

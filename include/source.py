@@ -73,8 +73,7 @@ def rest_config(
             "session": open_session(max_connections=options.max_parallel_requests),
         },
         "resource_defaults": {
-            "primary_key": () if mode.stamps_rows else options.primary_key,
-            "merge_key": RUN_COLUMN if mode.stamps_rows else (),
+            "primary_key": [] if mode.stamps_rows else options.primary_key,
             "write_disposition": mode.write_disposition,
             "columns": _columns(options, mode),
         },
@@ -95,8 +94,13 @@ def rest_config(
 
 def _columns(options: SourceOptions, mode: SyncMode) -> dict[str, TColumnSchema]:
     # Said in each mode: a key that an earlier load in another mode left in the table's schema would still count.
-    key: TColumnSchema = {"name": options.primary_key, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows}
-    return {options.primary_key: key}
+    columns: list[TColumnSchema] = [
+        {"name": options.primary_key, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows}
+    ]
+    if mode.stamps_rows:
+        # Nullable: the table may hold rows of other modes, and a column that may not be null cannot be added to it.
+        columns.append({"name": RUN_COLUMN, "data_type": "text", "merge_key": True, "nullable": True})
+    return {str(column["name"]): column for column in columns}
 
 
 def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[str, str | int]:
