@@ -81,15 +81,12 @@ def fetch_one(connection: duckdb.DuckDBPyConnection, query: str, values: Sequenc
 def failure(log_file: Path) -> str:
     """Why the run failed, from its log: the retry policy's reason, else the last traceback's root cause."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log_file.read_text(errors="replace"))
-    if reasons := re.findall(
-        r"Retry policy decision .*?reason=(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", text
-    ):
-        return as_sentence(reasons[-1][1:-1])
+    # Where the policy only tries again, its reason is a wrapper's text; the root cause says more.
+    if reasons := re.findall(r"Retry policy decision .*?action=fail .*?reason=(?:\"(.+)\"|'(.+)')", text):
+        return as_sentence("".join(reasons[-1]))
     # The root cause comes first in a traceback; dlt and Airflow wrap it two or three times.
     _, _, traceback = text.rpartition("Task failed with exception")
-    if errors := re.findall(
-        r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Timeout): (.+)$", traceback, re.MULTILINE
-    ):
+    if errors := re.findall(r"^[\w.]*(?:Error|Exception|Timeout): (.+)$", traceback, re.MULTILINE):
         return as_sentence(errors[0])
     return as_sentence(last_line(log_file))
 

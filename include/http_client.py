@@ -23,6 +23,7 @@ from urllib3.util.retry import Retry
 
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
 from include.redaction import redact
+from include.request_budget import RequestBudget
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -47,8 +48,11 @@ class HttpConfiguration(RuntimeConfiguration):
     __section__: ClassVar[str] = "runtime"
 
 
-def open_session(max_connections: int) -> requests.Session:
-    """A session with this project's retries. Raises as `ApiAdapter.send` does."""
+def open_session(max_connections: int, budget: RequestBudget | None = None) -> requests.Session:
+    """A session with this project's retries, for any number of threads; `budget` is what they share, None: one each.
+
+    Raises as `ApiAdapter.send` does.
+    """
     configuration = resolve_configuration(HttpConfiguration())
     client = Client(
         request_timeout=(CONNECT_TIMEOUT_SECONDS, configuration.request_timeout),
@@ -60,7 +64,10 @@ def open_session(max_connections: int) -> requests.Session:
         request_max_retry_delay=configuration.request_max_retry_delay,
     )
     session = client.session
-    adapter = ApiAdapter(configuration.request_max_retry_delay, pool_maxsize=max_connections)
+    budget = budget or RequestBudget(parallel=max_connections)
+    adapter = ApiAdapter(
+        configuration.request_max_retry_delay, configuration.request_backoff_factor, budget, max_connections
+    )
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     _retry_once_per_page(session)
@@ -86,9 +93,13 @@ def _retry_once_per_page(session: requests.Session) -> None:
 class ApiAdapter(HTTPAdapter):
     """One HTTP exchange, below the retries: sees each attempt and each redirect."""
 
-    def __init__(self, longest_wait_seconds: float, pool_maxsize: int) -> None:
+    def __init__(
+        self, longest_wait_seconds: float, backoff_factor: float, budget: RequestBudget, pool_maxsize: int
+    ) -> None:
         super().__init__(pool_maxsize=pool_maxsize)
         self._longest_wait_seconds = longest_wait_seconds
+        self._backoff_factor = backoff_factor
+        self._budget = budget
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send once.
@@ -98,13 +109,14 @@ class ApiAdapter(HTTPAdapter):
         to another host.
         """
         try:
-            response = super().send(request, *args, **kwargs)
+            with self._budget.turn():
+                response = super().send(request, *args, **kwargs)
         except (requests.RequestException, Urllib3Error) as error:
             failure = type(error) if isinstance(error, requests.RequestException) else requests.ConnectionError
             message = f"{_where(request)} failed: {redact(_without_queries(error))}"
         else:
             self._refuse_foreign_redirect(request, response)
-            self._hand_long_wait_to_scheduler(request, response)
+            self._heed_wait(request, response)
             return response
         # Raised outside the handler: as context, the original would carry the whole URL into every traceback.
         raise failure(message)
@@ -129,16 +141,19 @@ class ApiAdapter(HTTPAdapter):
                 "not sent there. If the API has moved, change the host of its connection."
             )
 
-    def _hand_long_wait_to_scheduler(
-        self, request: requests.PreparedRequest, response: requests.Response
-    ) -> None:
+    def _heed_wait(self, request: requests.PreparedRequest, response: requests.Response) -> None:
+        if response.status_code not in (429, 503):
+            return
         seconds = retry_after_seconds(response)
-        if response.status_code in (429, 503) and seconds is not None and seconds > self._longest_wait_seconds:
+        if seconds is not None and seconds > self._longest_wait_seconds:
             raise TransientError(
                 f"{_where(request)} answered {response.status_code} and asks to come back in {seconds:.0f} s, longer "
                 f"than the {self._longest_wait_seconds:.0f} s that a worker waits.",
                 retry_after_seconds=seconds,
             )
+        # When one request is told to wait, all wait. A 503 without a time may be about that one page.
+        if seconds is not None or response.status_code == 429:
+            self._budget.slow_down(self._backoff_factor if seconds is None else seconds)
 
 
 def retry_after_seconds(response: requests.Response) -> float | None:

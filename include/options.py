@@ -6,6 +6,7 @@ catalogue's entry > the defaults below. The connection comes first because its p
 (`config_provider`); without Airflow (a Python shell) the rest of the chain works the same.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -14,7 +15,10 @@ from typing import Any, Literal
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigValueCannotBeCoercedException
 from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.jsonpath import compile_path
 from dlt.common.typing import TSecretStrValue
+from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
+from jsonpath_ng.exceptions import JSONPathError  # type: ignore[import-untyped]
 
 from include.errors import ConfigurationError
 from include.resources import Resource
@@ -78,13 +82,23 @@ class SourceOptions(BaseConfiguration):
             )
 
 
+@functools.cache
+def json_path(option: str, path: str) -> JSONPath:
+    """`path` compiled, once per process: it takes 20 ms. Raises ConfigurationError (permanent) that names `option`."""
+    try:
+        return compile_path(path)
+    except JSONPathError:
+        raise ConfigurationError(f"The option `{option}` is no JSONPath; it is `{path}`.") from None
+
+
 def resolve_options(resource: Resource, run_params: Mapping[str, object] | None = None) -> SourceOptions:
     """The options of `resource`; `run_params` win over every other place.
 
     Raises ConfigurationError (permanent) that names what is missing or cannot be read, never a value.
     """
     section = ("sources", resource.name)
-    options = SourceOptions(**resource.options)
+    catalogue: dict[str, Any] = dict(resource.options)
+    options = SourceOptions(**catalogue)
     # dlt takes sections off from the right, down to none, where the option `path` is the shell's PATH. A
     # configuration's own section stays: `sources.datasets.path`, then `datasets.path`, and no further.
     options.__section__ = resource.name  # type: ignore[misc]

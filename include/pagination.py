@@ -5,19 +5,29 @@ once, and a `ReadProgress` with what the API promised and what came. dlt's own p
 rule only, and ends green on an answer that holds no records at all (facts.md 19 and 21).
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
-from dlt.common.jsonpath import compile_path
 from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
 from requests import Request, Response
 
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
-from include.options import SourceOptions
+from include.options import SourceOptions, json_path
 
 # A collection that changes while it is read is read again, whole, so many times at the most.
 MAX_PASSES = 3
+
+_JSON_TYPES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+}
+_KEY_TYPES = {str: "texts", bool: "truth values", int: "integers", float: "fractions"}
 
 
 @dataclass
@@ -51,16 +61,26 @@ class WholeReadPaginator(OffsetPaginator):
         )
         self._options = options
         self._progress = progress
-        self._selector = compile_path(options.data_selector)
-        self._total_selector = compile_path(options.total_path) if options.total_path else None
+        self._selector = json_path("data_selector", options.data_selector)
+        self._total_selector = json_path("total_path", options.total_path) if options.total_path else None
         self._start_pass()
 
     def _start_pass(self) -> None:
         self._next_offset = 0
         self._pass_ids: set[Hashable] = set()
+        self._key_types: set[type] = set()
         self._total: int | None = None
         self._shrank = False
         self._probing_cap = False
+        self._asking_again = False
+
+    def upcoming(self, offset: int) -> Iterable[int]:
+        """The offsets that will be asked for after `offset`, as far as the pages so far tell; endless without a total."""
+        # Before the first page there is no plan, and at the end of a pass only one page is left to ask for.
+        if self._next_offset == 0 or self._probing_cap or self._asking_again:
+            return ()
+        step = self._options.page_size
+        return range(offset + step, self._total, step) if self._total is not None else count(offset + step, step)
 
     def init_request(self, request: Request) -> None:
         """Begin at the beginning, also when dlt runs the same source a second time."""
@@ -73,9 +93,11 @@ class WholeReadPaginator(OffsetPaginator):
         body = response.json()
         records = self._records_of(body)
         ids = [self._id_of(record) for record in records]
+        self._refuse_mixed_keys(ids)
         total_before = self._total
         self._note_total(body)
-        self._progress.pages += 1
+        # The question for the total beyond the end is no page.
+        self._progress.pages += bool(records) or not self._asking_again
         if self._probing_cap:
             self._end_probe(ids)
         else:
@@ -88,7 +110,7 @@ class WholeReadPaginator(OffsetPaginator):
         selector = self._options.data_selector
         matches = self._selector.find(body)
         if len(matches) != 1 or not isinstance(matches[0].value, list):
-            found = f"a {_json_type(matches[0].value)} there" if len(matches) == 1 else f"{_describe(body)}"
+            found = f"{_json_type(matches[0].value)} there" if len(matches) == 1 else f"{_describe(body)}"
             raise ResponseShapeError(
                 f"{self._page()} has no list of records at `{selector}`: found {found}. If the records are elsewhere, "
                 "set the option `data_selector`."
@@ -97,7 +119,7 @@ class WholeReadPaginator(OffsetPaginator):
         for position, record in enumerate(records):
             if not isinstance(record, dict):
                 raise ResponseShapeError(
-                    f"{self._page()} holds a {_json_type(record)} where record {position} should be an object."
+                    f"{self._page()} holds {_json_type(record)} where record {position} should be an object."
                 )
         return records
 
@@ -112,6 +134,16 @@ class WholeReadPaginator(OffsetPaginator):
             )
         return value  # type: ignore[no-any-return]
 
+    def _refuse_mixed_keys(self, ids: list[Hashable]) -> None:
+        self._key_types.update(map(type, ids))
+        if len(self._key_types) > 1:
+            # The column of the key has one type: 1 and "1" would end as one row, and "a" among numbers as null.
+            found = " and ".join(sorted(_KEY_TYPES[key_type] for key_type in self._key_types))
+            raise ResponseShapeError(
+                f"{self._page()} mixes primary keys `{self._options.primary_key}` that are {found}: a table cannot tell "
+                "1 from '1'. If records are known by another field, set the option `primary_key`."
+            )
+
     def _note_total(self, body: Any) -> None:
         matches = self._total_selector.find(body) if self._total_selector and isinstance(body, dict) else []
         value = matches[0].value if matches else None
@@ -119,19 +151,20 @@ class WholeReadPaginator(OffsetPaginator):
             return
         try:
             total = int(value) if not isinstance(value, bool) else -1
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             total = -1
         if total < 0 or (isinstance(value, float) and value != total):
             raise ResponseShapeError(
                 f"{self._page()} gives a total at `{self._options.total_path}` that is not a whole number of records "
-                f"but a {_json_type(value)}. If the total is elsewhere, set the option `total_path`."
+                f"but {_json_type(value)}. If the total is elsewhere, set the option `total_path`."
             )
         self._shrank = self._shrank or (self._total is not None and total < self._total)
         self._total = self._progress.promised_rows = total
 
     def _refuse_repeated_page(self, ids: list[Hashable], total_before: int | None) -> None:
         grew = total_before is not None and self._total is not None and self._total > total_before
-        if ids and not grew and self._pass_ids.issuperset(ids):
+        # Asked for what is beyond the end, some APIs give the last page again.
+        if ids and not grew and not self._asking_again and self._pass_ids.issuperset(ids):
             raise ResponseShapeError(
                 f"{self._page()} repeats records that earlier pages had, and none is new: the API seems to ignore "
                 f"`{self._options.offset_param}`. Set the options `offset_param` and `limit_param` to the names that it "
@@ -143,7 +176,8 @@ class WholeReadPaginator(OffsetPaginator):
         first = self._next_offset == 0
         self._pass_ids.update(ids)
         # A page larger than asked for still moves the window by what it held.
-        self._next_offset += max(page_size, len(records))
+        if records or not self._asking_again:
+            self._next_offset += max(page_size, len(records))
         if self._total is None:
             if first and 0 < len(records) < page_size:
                 # Is this everything, or a server that caps its pages below ours? Only one more page can tell.
@@ -154,7 +188,13 @@ class WholeReadPaginator(OffsetPaginator):
             return
         if first and 0 < len(records) < min(page_size, self._total):
             raise self._capped(len(records))
-        if self._next_offset >= self._total or not records:
+        if self._next_offset < self._total and records:
+            return
+        if self._options.max_parallel_requests > 1 and not first and not self._asking_again:
+            # Pages that were read side by side have no last word: ask for the total once more, beyond the end.
+            self._asking_again = True
+            self._next_offset = max(self._next_offset, self._total)
+        else:
             self._end_pass()
 
     def _end_probe(self, ids: list[Hashable]) -> None:
@@ -201,12 +241,11 @@ class WholeReadPaginator(OffsetPaginator):
 
 
 def _json_type(value: Any) -> str:
-    names = {dict: "object", list: "list", str: "text", bool: "truth value", int: "number", float: "number"}
-    return names.get(type(value), "null")
+    return _JSON_TYPES.get(type(value), "null")
 
 
 def _describe(body: Any) -> str:
     if not isinstance(body, dict):
-        return f"a {_json_type(body)}"
+        return _json_type(body)
     # Names of fields only: values may hold anything.
     return f"an object with the fields {', '.join(f'`{name}`' for name in list(body)[:8]) or '(none)'}"

@@ -11,6 +11,8 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 REPLACEMENT = "***"
@@ -27,8 +29,11 @@ def forms_of(secret: str) -> set[str]:
     """The spellings in which `secret` may turn up in a text: raw, percent-encoded, escaped."""
     percent_encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(quote(secret, safe=""), safe="")}
     lower_case_hex = {re.sub(r"%[0-9A-F]{2}", lambda m: m.group().lower(), form) for form in percent_encoded}
-    escaped = {json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret)}
-    return {secret} | percent_encoded | lower_case_hex | escaped
+    in_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    # PHP writes "\/" for a slash in JSON.
+    in_json |= {form.replace("/", "\\/") for form in in_json}
+    in_python = {repr(secret)[1:-1], ascii(secret)[1:-1], repr(secret.encode())[2:-1]}
+    return {secret, html.escape(secret)} | percent_encoded | lower_case_hex | in_json | in_python
 
 
 def register(secret: str) -> None:
@@ -45,7 +50,8 @@ def register(secret: str) -> None:
 def _alternative(form: str) -> str:
     if len(form) >= STANDS_ALONE_BELOW:
         return re.escape(form)
-    return rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])"
+    # What stands before may end in a letter or digit and still be no part of a word: "%3D", "\\n".
+    return rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[nrt])){re.escape(form)}(?![A-Za-z0-9])"
 
 
 def redact(text: str) -> str:
@@ -56,11 +62,38 @@ def redact(text: str) -> str:
 def redact_error(error: BaseException) -> None:
     """Redact, in place, the texts of `error` and of everything that caused it."""
     for link in _chain(error, set()):
-        link.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in link.args)
-        # Libraries keep their message beside `args` too (dlt: `msg`, the databases: `pgerror`, `orig`, …).
-        for name, value in list(vars(link).items()):
-            if isinstance(value, str) and redact(value) != value:
-                setattr(link, name, redact(value))
+        link.args = _redacted(link.args)
+        # Libraries keep their message beside `args` too (dlt: `msg`, the databases: `pgerror`, `orig`, …), notes are
+        # there (`__notes__`), and some of Python's own errors build their text from fields that are not in `vars`.
+        for name in (*vars(link), *_FIELDS_OF_PYTHON):
+            value = getattr(link, name, None)
+            redacted = _redacted(value)
+            if redacted is not value:
+                # An attribute that refuses cannot be helped; the others still are.
+                with suppress(AttributeError, TypeError):
+                    setattr(link, name, redacted)
+
+
+# OSError, UnicodeError, SyntaxError, ImportError, and the private text of an exception group.
+_FIELDS_OF_PYTHON = ("strerror", "filename", "filename2", "object", "reason", "msg", "text", "name", "path")
+
+
+def _redacted(value: Any) -> Any:
+    """`value` with its texts redacted, down through plain containers; itself where it holds no secret."""
+    redacted: Any
+    match value:
+        case str():
+            redacted = redact(value)
+        case bytes():
+            redacted = redact(value.decode("latin-1")).encode("latin-1")
+            redacted = redact(redacted.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        case tuple() | list() | set() | frozenset() if type(value) in (tuple, list, set, frozenset):
+            redacted = type(value)(_redacted(item) for item in value)
+        case dict() if type(value) is dict:
+            redacted = {_redacted(key): _redacted(item) for key, item in value.items()}
+        case _:
+            return value
+    return value if redacted == value else redacted
 
 
 def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
@@ -85,7 +118,13 @@ def redact_log_records() -> None:
     def make_redacted_record(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
         if _pattern is not None:
-            record.msg, record.args = redact(record.getMessage()), None
+            try:
+                message = record.getMessage()
+            except Exception:
+                # A log call with the wrong arguments: `logging` reports those, and never to the caller.
+                record.msg, record.args = _redacted((record.msg, record.args))
+            else:
+                record.msg, record.args = redact(message), None
             if record.exc_info and record.exc_info[1] is not None:
                 redact_error(record.exc_info[1])
         return record

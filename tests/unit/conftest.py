@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,13 +77,17 @@ class Loader:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.database = home / "datasets.duckdb"
-        self.pipeline = dlt.pipeline(
+        self.progress = ReadProgress()
+
+    @cached_property
+    def pipeline(self) -> dlt.Pipeline:
+        """The pipeline; made when a test loads."""
+        return dlt.pipeline(
             "datasets",
             destination=dlt.destinations.duckdb(str(self.database)),
             dataset_name="datasets_raw",
-            pipelines_dir=str(home / "pipelines"),
+            pipelines_dir=str(self.home / "pipelines"),
         )
-        self.progress = ReadProgress()
 
     def configure(self, toml: str) -> None:
         """Write the project's `config.toml`, as a user would."""

@@ -1,0 +1,240 @@
+"""Airflow in this process: its metadata database, the DAG `datasets`, and runs of it as Airflow would start them.
+
+In: what kind of run, its data interval, the form's values. Out: an `Outcome` with the states, the errors, what
+Airflow was told, and the log as it leaves the task's process, before Airflow masks anything in it.
+
+    airflow = StartedAirflow()                     # once per session: 15 s
+    outcome = airflow.run(sync_mode="replace")     # "Trigger" in the UI
+    airflow.run("backfill", day(3))                # one run of `airflow backfill create`
+    airflow.run_again(outcome)                     # "Clear" in the UI
+"""
+
+import importlib.util
+import io
+import itertools
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from unittest.mock import patch
+
+PROJECT = Path(__file__).parents[2]
+DAGS = PROJECT / "dags"
+Interval = tuple[datetime, datetime]
+
+
+def day(number: int) -> Interval:
+    """The data interval of a day of January 2026."""
+    start = datetime(2026, 1, number, tzinfo=UTC)
+    return start, start + timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of the task. `message` is what the task tells Airflow: RetryTask, TaskState, …"""
+
+    state: str
+    error: BaseException | None
+    message: Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run. `xcom` is what the task returned; `assets` are the extras of the asset events."""
+
+    run_id: str
+    state: str
+    tries: tuple[Try, ...]
+    log: str
+    xcom: Any
+    assets: tuple[dict[str, Any], ...]
+
+    @property
+    def task_state(self) -> str:
+        """Where the task ended."""
+        return self.tries[-1].state
+
+    @property
+    def error(self) -> BaseException:
+        """Why the last try failed, or was skipped."""
+        assert self.tries[-1].error is not None, f"the run ended as {self.state}"
+        return self.tries[-1].error
+
+    @property
+    def reason(self) -> str:
+        """The sentence of the innermost cause."""
+        error = self.error
+        while (cause := error.__cause__ or error.__context__) is not None:
+            error = cause
+        return str(error)
+
+
+class StartedAirflow:
+    """Airflow with a migrated metadata database and the DAG imported. One per process."""
+
+    def __init__(self) -> None:
+        os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
+        # Imported here: the settings above and those of `conftest` are read when Airflow is imported.
+        from airflow import settings
+        from airflow.utils.db import initdb
+
+        # Another test may have imported Airflow before.
+        settings.configure_vars()
+        initdb()
+        self._counter = itertools.count()
+        self.home = Path(os.environ["AIRFLOW_HOME"])
+        self.dag = self.load_dag()
+
+    def load_dag(self, folder: Path = DAGS) -> Any:
+        """The DAG, parsed anew in the environment of this moment."""
+        spec = importlib.util.spec_from_file_location(f"dag_file_{next(self._counter)}", folder / "datasets.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.dag
+
+    def run(
+        self,
+        kind: Literal["manual", "scheduled", "backfill"] = "manual",
+        interval: Interval | None = None,
+        *,
+        dag: Any = None,
+        meanwhile: Callable[[], object] | None = None,
+        **params: str | None,
+    ) -> Outcome:
+        """One run from its creation to its end. `meanwhile` is called when it is queued and has not begun.
+
+        Without an interval it has no logical date, as a run that is triggered in the UI or over the REST API.
+        """
+        conf = {"sync_mode": None, "window_start": None, "window_end": None} | params
+
+        def create(*, dag: Any, session: Any, **_: object) -> Any:
+            from airflow.sdk import DagRunState
+            from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+            number, now = next(self._counter), datetime.now(UTC)
+            run = dag.create_dagrun(
+                run_id=f"{kind}__{number}",
+                logical_date=interval and interval[0] + timedelta(microseconds=number),
+                data_interval=interval,
+                run_after=now,
+                start_date=now,
+                conf=conf,
+                run_type=DagRunType(kind),
+                state=DagRunState.RUNNING,
+                triggered_by=DagRunTriggeredByType.TEST,
+                session=session,
+            )
+            session.commit()
+            if meanwhile is not None:
+                meanwhile()
+            return run
+
+        return self._execute(create, dag or self.dag, conf)
+
+    def run_again(self, outcome: Outcome) -> Outcome:
+        """The same run, cleared and executed once more."""
+
+        def clear(*, session: Any, **_: object) -> Any:
+            from airflow.models.dagrun import DagRun
+            from airflow.models.taskinstance import clear_task_instances
+            from airflow.sdk import DagRunState
+            from sqlalchemy import select
+
+            run = session.scalar(select(DagRun).where(DagRun.run_id == outcome.run_id))
+            clear_task_instances(run.get_task_instances(session=session), session, DagRunState.RUNNING)
+            session.commit()
+            return run
+
+        return self._execute(clear, self.dag, None)
+
+    def _execute(self, run_of: Callable[..., Any], dag: Any, conf: Mapping[str, Any] | None) -> Outcome:
+        from airflow.sdk.execution_time import supervisor
+
+        run_task = supervisor.run_task_in_process
+        tries: list[Try] = []
+
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            result = run_task(*args, **kwargs)
+            tries.append(Try(str(result.state.value), result.error, result.msg))
+            return result
+
+        log = io.StringIO()
+        with (
+            _environment_kept(),
+            _logging_into(log),
+            # `DAG.test` creates manual runs with an interval of its own only.
+            patch("airflow.models.dagrun.get_or_create_dagrun", run_of),
+            patch.object(supervisor, "run_task_in_process", recorded),
+        ):
+            # It clears what it finds at the logical date: there is nothing.
+            run = dag.test(run_conf=conf, logical_date=datetime(1970, 1, 1, tzinfo=UTC))
+        return Outcome(run.run_id, str(run.state.value), tuple(tries), log.getvalue(), *_results(run.run_id))
+
+
+def _results(run_id: str) -> tuple[Any, tuple[dict[str, Any], ...]]:
+    from airflow.models.asset import AssetEvent
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalar(
+            select(XComModel).where(XComModel.run_id == run_id, XComModel.key == "return_value")
+        )
+        value = found and XComModel.deserialize_value(found)
+        extras = session.scalars(select(AssetEvent.extra).where(AssetEvent.source_run_id == run_id))
+        return value, tuple(extras)
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """A parse sets dlt's folders in the environment; after the run everything is as it was."""
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+
+    environment = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        Container()[PluggableRunContext].reload_providers()
+
+
+@contextmanager
+def _logging_into(stream: io.StringIO) -> Iterator[None]:
+    """What the task logs, through `logging` and through structlog, as lines of JSON or text with their tracebacks."""
+    import structlog
+
+    root, before = logging.getLogger(), structlog.get_config()
+    handler = logging.StreamHandler(stream)
+    handlers, root.handlers = root.handlers, [handler]
+    level = root.level
+    root.setLevel(logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(_plain, default=str),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        root.setLevel(level)
+        root.handlers = handlers
+
+
+def _plain(event: Mapping[str, Any], **kwargs: Any) -> str:
+    return json.dumps(event, **kwargs).replace("\\n", "\n")

@@ -1,0 +1,247 @@
+"""No spelling of a known secret survives in texts, errors and log records."""
+
+import html
+import json
+import logging
+import re
+import threading
+import traceback
+from urllib.parse import quote, quote_plus
+
+import orjson
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include import redaction
+from include.redaction import forms_of, redact, redact_error, redact_log_records, register
+
+KEYS = ["s3cr3t/+key=%&", "k3y", "pässwörd\"'\\", "a b", "x", "a\nb\tc", "<tag>&amp;", "~tilde~", "日本語", "%2F%2B", "$^.*["]
+
+
+def spellings(key: str) -> set[str]:
+    """What the world makes of a key; written down here apart from `forms_of`."""
+    encoded = {quote(key), quote(key, safe=""), quote_plus(key), quote_plus(key, safe="/~"), requests.utils.requote_uri(key)}
+    return {
+        key,
+        *encoded,
+        *(re.sub("%[0-9A-F]{2}", lambda code: code.group().lower(), form) for form in encoded),
+        quote(quote(key, safe=""), safe=""),
+        json.dumps(key)[1:-1],
+        json.dumps(key, ensure_ascii=False)[1:-1],
+        orjson.dumps(key).decode()[1:-1],
+        json.dumps(key)[1:-1].replace("/", "\\/"),
+        repr(key)[1:-1],
+        repr(key.encode())[2:-1],
+        ascii(key)[1:-1],
+        html.escape(key),
+    }
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_spelling_of_a_secret_is_removed(key: str) -> None:
+    register(key)
+    for spelling in spellings(key):
+        for text in (
+            "{}",
+            "GET /v1?k={}&offset=0",
+            "GET /v1?offset=0&k={} HTTP/1.1",
+            "key '{}' is wrong",
+            "next=%2Fv1%3Fk%3D{}%26offset%3D0",
+            '{{"key": "{}"}}',
+            "line\\n{}\\nline",
+            "X-Token: {}",
+        ):
+            redacted = redact(text.format(spelling))
+            assert redacted == text.format("***"), spelling
+
+
+@given(key=st.text(min_size=5), before=st.text(), after=st.text())
+def test_a_secret_of_five_characters_is_removed_wherever_it_stands(key: str, before: str, after: str) -> None:
+    redaction._forms = set()
+    register(key)
+    for form in (key, quote(key, safe="")) if key.isprintable() and key.isascii() else (key,):
+        assert form not in redact(f"{before}{form}{after}").replace("***", "")
+
+
+@pytest.mark.parametrize("key", ["a", "k3y", "id", "off"])
+def test_a_short_secret_is_removed_where_it_stands_alone_and_words_stay(key: str) -> None:
+    register(key)
+    sentence = "The page at offset 100 has a record without id; kaka k3y2 offset"
+    words = redact(sentence).split()
+    assert "offset" in words
+    assert key not in words
+    assert redact(f"?api_key={key}&b=1") == "?api_key=***&b=1"
+
+
+def test_the_longest_of_two_secrets_is_removed_whole() -> None:
+    register("secret")
+    register("secret-and-more")
+    assert redact("secret-and-more secret") == "*** ***"
+
+
+def test_an_empty_secret_removes_nothing() -> None:
+    register("")
+    assert redact("as it was") == "as it was"
+    assert redaction._pattern is None
+
+
+def test_registering_from_many_threads_loses_none() -> None:
+    keys = [f"secret-{number}-" for number in range(64)]
+    threads = [threading.Thread(target=register, args=(key,)) for key in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert redact("".join(keys)) == "***" * 64
+
+
+KEY = "s3cr3t/+key=%&"
+
+
+def formatted(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+class OwnMessage(Exception):
+    """Keeps its message where dlt keeps its: beside `args`."""
+
+    def __init__(self, msg: str) -> None:
+        self.msg = msg
+        super().__init__(msg)
+
+    def __str__(self) -> str:
+        return self.msg
+
+
+class OwnParts(Exception):
+    """Puts its text together when asked."""
+
+    def __init__(self, **parts: object) -> None:
+        super().__init__()
+        self.parts = parts
+        self.seen = [f"?k={KEY}"]
+
+    def __str__(self) -> str:
+        return f"{self.parts} {self.seen}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(f"bad {KEY}"),
+        ValueError(("nested", [KEY, {"key": KEY, KEY: 1}])),
+        ValueError(KEY.encode()),
+        KeyError(KEY),
+        OSError(2, f"no such {KEY}", KEY),
+        requests.ConnectionError(f"refused {quote(KEY, safe='')}"),
+        requests.ConnectionError(requests.Timeout(f"inner {KEY}")),
+        OwnMessage(f"bad {KEY}"),
+        OwnParts(url=f"http://x/?k={quote_plus(KEY)}"),
+        ExceptionGroup(f"group {KEY}", [ValueError(KEY), OwnMessage(KEY)]),
+        UnicodeEncodeError("ascii", KEY, 0, 2, f"no {KEY}"),
+        SyntaxError(f"bad {KEY}", ("file", 1, 1, KEY)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_is_redacted_with_all_that_caused_it(error: BaseException) -> None:
+    register(KEY)
+    error.add_note(f"note {KEY}")
+    outer = RuntimeError(f"outer {KEY}")
+    try:
+        try:
+            try:
+                raise error
+            except BaseException as caught:
+                raise KeyError(f"during {KEY}") from caught
+        except KeyError:
+            # Not `from`: what it happened in is its context.
+            raise outer  # noqa: B904
+    except RuntimeError:
+        pass
+    redact_error(outer)
+    text = formatted(outer) + repr(outer)
+    link: BaseException | None = outer
+    while link is not None:
+        text += repr(link.args) + str(link) + repr(link)
+        link = link.__cause__ or link.__context__
+    assert "***" in text
+    assert not [form for form in spellings(KEY) if form in text]
+    assert not [form for form in forms_of(KEY) if form in text]
+
+
+def test_an_error_that_says_nothing_secret_is_left_as_it_is() -> None:
+    register(KEY)
+    arguments = (1, "text", ["list"], {"a": 1})
+    error = ValueError(*arguments)
+    redact_error(error)
+    assert error.args == arguments
+    assert error.args[2] is arguments[2]
+
+
+def test_errors_that_cause_each_other_end() -> None:
+    register(KEY)
+    first, second = ValueError(KEY), ValueError(KEY)
+    first.__cause__, second.__cause__ = second, first
+    redact_error(first)
+    assert (str(first), str(second)) == ("***", "***")
+
+
+@pytest.fixture
+def logged() -> "list[logging.LogRecord]":
+    return []
+
+
+@pytest.fixture
+def log(logged: list[logging.LogRecord]) -> logging.Logger:
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logged.append(record)
+
+    logger = logging.Logger("test", logging.DEBUG)
+    logger.addHandler(Keep())
+    return logger
+
+
+def test_log_records_are_redacted_with_arguments_and_errors(
+    log: logging.Logger, logged: list[logging.LogRecord]
+) -> None:
+    redact_log_records()
+    register(KEY)
+    log.info("url %s", f"http://x?k={quote(KEY, safe='')}")
+    log.info("all %(key)s", {"key": KEY})
+    log.info(f"in the format {quote_plus(KEY)}")
+    log.info("object %r", {"key": KEY})
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        log.exception("failed")
+    text = "\n".join(logging.Formatter().format(record) for record in logged)
+    assert "ValueError: ***" in text
+    assert not [form for form in spellings(KEY) if form in text]
+
+
+def test_a_log_call_with_wrong_arguments_does_not_break_its_caller(
+    log: logging.Logger, logged: list[logging.LogRecord]
+) -> None:
+    redact_log_records()
+    register(KEY)
+    log.info("two %s %s", f"one {KEY}")
+    (record,) = logged
+    assert KEY not in f"{record.msg} {record.args}"
+
+
+def test_log_records_stay_as_they_are_while_no_secret_is_known(
+    log: logging.Logger, logged: list[logging.LogRecord]
+) -> None:
+    redact_log_records()
+    log.info("%d of %d", 1, 2)
+    assert logged[0].args == (1, 2)
+
+
+def test_redacting_log_records_twice_wraps_them_once() -> None:
+    redact_log_records()
+    factory = logging.getLogRecordFactory()
+    redact_log_records()
+    assert logging.getLogRecordFactory() is factory
