@@ -60,7 +60,7 @@ class WholeReadPaginator(OffsetPaginator):
             limit=options.page_size, offset_param=options.offset_param, limit_param=options.limit_param, total_path=None
         )
         self._options = options
-        self._progress = progress
+        self.progress = progress
         self._selector = json_path("data_selector", options.data_selector)
         self._total_selector = json_path("total_path", options.total_path) if options.total_path else None
         self._start_pass()
@@ -84,7 +84,7 @@ class WholeReadPaginator(OffsetPaginator):
 
     def init_request(self, request: Request) -> None:
         """Begin at the beginning, also when dlt runs the same source a second time."""
-        self._progress.__init__()  # type: ignore[misc]
+        self.progress.__init__()  # type: ignore[misc]
         self._start_pass()
         super().init_request(request)
 
@@ -97,7 +97,7 @@ class WholeReadPaginator(OffsetPaginator):
         total_before = self._total
         self._note_total(body)
         # The question for the total beyond the end is no page.
-        self._progress.pages += bool(records) or not self._asking_again
+        self.progress.pages += bool(records) or not self._asking_again
         if self._probing_cap:
             self._end_probe(ids)
         else:
@@ -159,7 +159,7 @@ class WholeReadPaginator(OffsetPaginator):
                 f"but {_json_type(value)}. If the total is elsewhere, set the option `total_path`."
             )
         self._shrank = self._shrank or (self._total is not None and total < self._total)
-        self._total = self._progress.promised_rows = total
+        self._total = self.progress.promised_rows = total
 
     def _refuse_repeated_page(self, ids: list[Hashable], total_before: int | None) -> None:
         grew = total_before is not None and self._total is not None and self._total > total_before
@@ -214,17 +214,17 @@ class WholeReadPaginator(OffsetPaginator):
         if len(self._pass_ids) >= self._total and not self._shrank:
             self._has_next_page = False
             return
-        if self._progress.passes >= MAX_PASSES:
+        if self.progress.passes >= MAX_PASSES:
             raise TransientError(
                 f"The collection changed each of the {MAX_PASSES} times it was read: the API promised {self._total} "
                 f"records, the last read met {len(self._pass_ids)}. Nothing was loaded. Try again when it is quieter, or "
                 "set `cursor_path` to read only what changed."
             )
-        self._progress.passes += 1
+        self.progress.passes += 1
         self._start_pass()
 
     def _keep_new(self, ids: list[Hashable], data: list[Any] | None) -> None:
-        seen = self._progress.ids
+        seen = self.progress.ids
         before = len(seen)
         known = [id_ in seen for id_ in ids] if not seen.isdisjoint(ids) else None
         seen.update(ids)

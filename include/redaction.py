@@ -1,7 +1,7 @@
 """Removes known secrets, by value, from whatever is logged, raised, written or stored.
 
 In: the secrets of this process, registered as soon as they are known. Out: text and exceptions without them,
-raw, URL-encoded, escaped as in JSON or in a Python literal. Airflow's own masking knows the raw form only and
+raw, URL-encoded, escaped as in JSON, HTML or a Python literal. Airflow's own masking knows the raw form only and
 skips values shorter than five characters (facts.md 8), so the project does not rely on it.
 """
 
@@ -20,20 +20,17 @@ REPLACEMENT = "***"
 STANDS_ALONE_BELOW = 5
 
 _lock = threading.Lock()
-_forms: set[str] = set()
+_secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 _records_are_redacted = False
 
 
 def forms_of(secret: str) -> set[str]:
-    """The spellings in which `secret` may turn up in a text: raw, percent-encoded, escaped."""
+    """The usual spellings of `secret`: raw, percent-encoded, escaped. For maskers that compare texts, such as Airflow's."""
     percent_encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(quote(secret, safe=""), safe="")}
     lower_case_hex = {re.sub(r"%[0-9A-F]{2}", lambda m: m.group().lower(), form) for form in percent_encoded}
     in_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-    # PHP writes "\/" for a slash in JSON.
-    in_json |= {form.replace("/", "\\/") for form in in_json}
-    in_python = {repr(secret)[1:-1], ascii(secret)[1:-1], repr(secret.encode())[2:-1]}
-    return {secret, html.escape(secret)} | percent_encoded | lower_case_hex | in_json | in_python
+    return {secret, repr(secret)[1:-1], html.escape(secret)} | percent_encoded | lower_case_hex | in_json
 
 
 def register(secret: str) -> None:
@@ -42,16 +39,35 @@ def register(secret: str) -> None:
     if not secret:
         return
     with _lock:
-        _forms.update(forms_of(secret))
-        # Longest first: a form that contains another has to be replaced whole.
-        _pattern = re.compile("|".join(_alternative(form) for form in sorted(_forms, key=len, reverse=True)))
+        _secrets.add(secret)
+        # Longest first: a secret that contains another has to be replaced whole.
+        _pattern = re.compile("|".join(_any_spelling(known) for known in sorted(_secrets, key=len, reverse=True)))
 
 
-def _alternative(form: str) -> str:
-    if len(form) >= STANDS_ALONE_BELOW:
-        return re.escape(form)
+def _any_spelling(secret: str) -> str:
+    """A pattern that matches `secret` however each of its characters is written: no list of whole spellings is complete."""
+    spelling = "".join(map(_any_spelling_of_character, secret))
+    if len(secret) >= STANDS_ALONE_BELOW:
+        return spelling
     # What stands before may end in a letter or digit and still be no part of a word: "%3D", "\\n".
-    return rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[nrt])){re.escape(form)}(?![A-Za-z0-9])"
+    return rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[nrt])){spelling}(?![A-Za-z0-9])"
+
+
+def _any_spelling_of_character(character: str) -> str:
+    encoded = character.encode("utf-8", "surrogatepass")
+    # %2F, %2f, and %252F for an address inside an address.
+    spellings = ["".join(f"(?i:%(?:25)*{byte:02x})" for byte in encoded)]
+    if html.escape(character) != character:
+        spellings.append(re.escape(html.escape(character)))
+    # One backslash more for each time that an escaped text is escaped again.
+    escapes = {json.dumps(character)[1:-1], ascii(character)[1:-1], repr(encoded)[2:-1]} - {character}
+    spellings += sorted(re.sub(r"(?:\\\\)+", r"\\\\+", re.escape(escape)) for escape in escapes)
+    if character in "\\\"'/":
+        spellings.append(r"\\*" + re.escape(character))
+    if character == " ":
+        spellings.append(r"\+")
+    # The shortest last: what is left of a longer one would stay in the text.
+    return f"(?:{'|'.join([*spellings, re.escape(character)])})"
 
 
 def redact(text: str) -> str:
@@ -74,7 +90,7 @@ def redact_error(error: BaseException) -> None:
                     setattr(link, name, redacted)
 
 
-# OSError, UnicodeError, SyntaxError, ImportError, and the private text of an exception group.
+# Of OSError, UnicodeError, SyntaxError and ImportError.
 _FIELDS_OF_PYTHON = ("strerror", "filename", "filename2", "object", "reason", "msg", "text", "name", "path")
 
 
@@ -103,6 +119,10 @@ def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseExceptio
     yield error
     yield from _chain(error.__cause__, seen)
     yield from _chain(error.__context__, seen)
+    # requests and urllib3 hand the error below them on as an argument.
+    for argument in error.args:
+        if isinstance(argument, BaseException):
+            yield from _chain(argument, seen)
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             yield from _chain(member, seen)

@@ -11,8 +11,8 @@ from typing import Any
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltSource
 from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
-from dlt.sources.rest_api.typing import ProcessingSteps
 
+from include.columns import ColumnarBatches
 from include.errors import ResponseShapeError
 from include.http_client import open_session
 from include.load_window import LoadWindow, format_instant, parse_cursor
@@ -43,14 +43,18 @@ def api_source(
     `http_client.ApiAdapter.send`, `pagination.WholeReadPaginator` and `parse_cursor` raise, wrapped by dlt.
     """
     register(options.api_key)
-    return rest_api_source(
-        rest_config(resource, options, mode, window, run_id, progress or ReadProgress()),
+    progress = progress or ReadProgress()
+    paginator = WholeReadPaginator(options, progress)
+    source = rest_api_source(
+        rest_config(resource, options, mode, window, paginator),
         name=resource.name,
         section=resource.name,
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
     )
+    source.resources[resource.name].add_step(_page_step(resource, options, mode, window, run_id, paginator))
+    return source
 
 
 def rest_config(
@@ -58,13 +62,11 @@ def rest_config(
     options: SourceOptions,
     mode: SyncMode,
     window: LoadWindow | None,
-    run_id: str,
-    progress: ReadProgress,
+    paginator: WholeReadPaginator,
 ) -> RESTAPIConfig:
-    """The declarative configuration: client, authentication, endpoint, pagination, steps per record."""
+    """The declarative configuration: client, authentication, endpoint, pagination."""
     budget = RequestBudget(options.max_parallel_requests, options.requests_per_second)
     session = open_session(options.max_parallel_requests, budget)
-    paginator = WholeReadPaginator(options, progress)
     session.send = ReadAhead(  # type: ignore[method-assign]
         session.send, paginator.upcoming, options.offset_param, options.max_parallel_requests, budget
     )
@@ -94,7 +96,6 @@ def rest_config(
                     "data_selector": json_path("data_selector", options.data_selector),
                     "paginator": paginator,
                 },
-                "processing_steps": _steps(options, mode, window, run_id, progress),
             }
         ],
     }
@@ -122,16 +123,30 @@ def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[st
     return params
 
 
-def _steps(
-    options: SourceOptions, mode: SyncMode, window: LoadWindow | None, run_id: str, progress: ReadProgress
-) -> list[ProcessingSteps]:
-    steps: list[ProcessingSteps] = []
-    if window is not None and options.cursor_path:
-        steps.append({"filter": _in_window(options, window, progress)})
-    if mode.stamps_rows:
-        stamp = {RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)}
-        steps.append({"map": lambda record: {**record, **stamp}})
-    return steps
+def _page_step(
+    resource: Resource,
+    options: SourceOptions,
+    mode: SyncMode,
+    window: LoadWindow | None,
+    run_id: str,
+    paginator: WholeReadPaginator,
+) -> Callable[[list[Any]], Any]:
+    """What becomes of a page: its records that lie in the window, stamped where the mode stamps, in batches.
+
+    One step of dlt's pipe and not one for each: only so does the last page, though nothing of it be left, empty the
+    batches.
+    """
+    keep = _in_window(options, window, paginator.progress) if window is not None and options.cursor_path else None
+    stamp = {RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None
+    # History is kept by a hash over each record, which dlt makes of records only.
+    plain = mode.name != "scd2"
+    batches = ColumnarBatches(resource.name, plain, options.nested == "json", lambda: not paginator.has_next_page)
+
+    def process(page: list[Any]) -> Any:
+        records = [record for record in page if keep(record)] if keep else list(page)
+        return batches.add([{**record, **stamp} for record in records] if stamp else records)
+
+    return process
 
 
 def _in_window(

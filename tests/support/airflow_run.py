@@ -92,7 +92,9 @@ class StartedAirflow:
 
     def load_dag(self, folder: Path = DAGS) -> Any:
         """The DAG, parsed anew in the environment of this moment."""
-        spec = importlib.util.spec_from_file_location(f"dag_file_{next(self._counter)}", folder / "datasets.py")
+        spec = importlib.util.spec_from_file_location(
+            f"dag_file_{next(self._counter)}", folder / "datasets.py"
+        )
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -141,7 +143,7 @@ class StartedAirflow:
     def run_again(self, outcome: Outcome) -> Outcome:
         """The same run, cleared and executed once more."""
 
-        def clear(*, session: Any, **_: object) -> Any:
+        def clear(*, dag: Any, session: Any, **_: object) -> Any:
             from airflow.models.dagrun import DagRun
             from airflow.models.taskinstance import clear_task_instances
             from airflow.sdk import DagRunState
@@ -150,6 +152,7 @@ class StartedAirflow:
             run = session.scalar(select(DagRun).where(DagRun.run_id == outcome.run_id))
             clear_task_instances(run.get_task_instances(session=session), session, DagRunState.RUNNING)
             session.commit()
+            run.dag = dag
             return run
 
         return self._execute(clear, self.dag, None)

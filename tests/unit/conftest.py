@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.pipeline import LoadInfo, PipelineContext
 from dlt.extract import DltSource
 
-from include import redaction
+from include import redaction, request_budget
 from include.options import resolve_options
 from include.pagination import ReadProgress
 from include.resources import DATASETS
@@ -31,7 +32,7 @@ DLT_SETTINGS = ("SOURCES__", "DATASETS__", "RUNTIME__", "DESTINATION__", "SCHEMA
 @pytest.fixture(autouse=True)
 def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Redaction is one per process: each test starts with no secret known, and `logging` as it comes."""
-    monkeypatch.setattr(redaction, "_forms", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
     monkeypatch.setattr(redaction, "_pattern", None)
     monkeypatch.setattr(redaction, "_records_are_redacted", False)
     make_record = logging.getLogRecordFactory()
@@ -45,6 +46,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seconds: list[float] = []
     # tenacity's own name for the module: replacing time.sleep itself would stop everybody's sleep.
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=seconds.append))
+    # The pause that threads share; the request that was told to wait is the one that is recorded.
+    monkeypatch.setattr(
+        request_budget, "time", SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic)
+    )
     return seconds
 
 
@@ -95,10 +100,13 @@ class Loader:
         Container()[PluggableRunContext].reload(str(self.home))
 
     def source(self, server: ApiServer | str, mode: SyncModeName = "merge", **options: Any) -> DltSource:
-        """The source; `options` are run parameters, a text in place of the server is a base URL."""
+        """The source; `options` are run parameters, a text in place of the server is a base URL.
+
+        Pages are read one after the other unless a test says otherwise, so that requests come in a known order.
+        """
         url = server if isinstance(server, str) else server.url
         key = "key" if isinstance(server, str) or server.key is None else server.key
-        self.options = resolve_options(DATASETS, {"base_url": url, "api_key": key, **options})
+        self.options = resolve_options(DATASETS, {"base_url": url, "api_key": key, "max_parallel_requests": 1, **options})
         self.progress = ReadProgress()
         return api_source(DATASETS, self.options, SYNC_MODES[mode], progress=self.progress)
 
