@@ -27,10 +27,12 @@ from include.request_budget import RequestBudget
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 CONNECT_TIMEOUT_SECONDS = 10.0
-# The longest Retry-After that is believed: a week. urllib3 alone would cut it to six hours.
+# The longest Retry-After that is believed: a week (as in `retry_policy`). urllib3 alone would cut it to six hours.
 LONGEST_RETRY_AFTER_SECONDS = 7 * 24 * 60 * 60
 
-_LONG_NUMBER = re.compile(rb"\d{19}")
+# A number beyond 64 bits has 19 digits or more. Much faster to find than with a regular expression.
+_ANY_DIGIT_TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * 19
 _QUERY = re.compile(r"\?[^\s'\")]*")
 
 
@@ -71,7 +73,22 @@ def open_session(max_connections: int, budget: RequestBudget | None = None) -> r
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     _retry_once_per_page(session)
+    _read_environment_once(session)
     return session
+
+
+def _read_environment_once(session: requests.Session) -> None:
+    """Look up proxies and certificates once for each host; requests reads the whole environment for each request."""
+    merge = session.merge_environment_settings
+    known: dict[str, Any] = {}
+
+    def merge_once(url: str, *given: Any) -> Any:
+        origin = str(_origin(urlsplit(url))) + repr(given)
+        if origin not in known:
+            known[origin] = merge(url, *given)
+        return dict(known[origin])
+
+    session.merge_environment_settings = merge_once  # type: ignore[method-assign]
 
 
 def _retry_once_per_page(session: requests.Session) -> None:
@@ -184,7 +201,7 @@ def parse_json(response: requests.Response) -> Any:
     body = response.content
     try:
         # orjson turns integers beyond 64 bits into floats; the standard library keeps every digit.
-        if _LONG_NUMBER.search(body):
+        if _LONG_NUMBER in body.translate(_ANY_DIGIT_TO_ZERO):
             return json.loads(body, parse_constant=_refuse_constant)
         return orjson.loads(body)
     except ValueError:

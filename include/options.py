@@ -15,6 +15,8 @@ from typing import Any, Literal
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigValueCannotBeCoercedException
 from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.configuration.specs.base_configuration import extract_inner_hint
+from dlt.common.configuration.utils import deserialize_value
 from dlt.common.jsonpath import compile_path
 from dlt.common.typing import TSecretStrValue
 from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
@@ -66,6 +68,8 @@ class SourceOptions(BaseConfiguration):
         for name in ("page_size", "max_parallel_requests"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"The option `{name}` has to be at least 1; it is {getattr(self, name)}.")
+        if not isinstance(self.params, dict):
+            raise ConfigurationError("The option `params` has to be an object of names and values.")
         if self.api_key_location == "header" and not _HEADER_VALUE.fullmatch(self.api_key):
             # http.client would name the value in its error.
             raise ConfigurationError(
@@ -91,6 +95,14 @@ def json_path(option: str, path: str) -> JSONPath:
         raise ConfigurationError(f"The option `{option}` is no JSONPath; it is `{path}`.") from None
 
 
+def _as_written(name: str, value: object) -> Any:
+    """A run parameter as the type of its option: dlt takes explicit values as they are, whatever they are."""
+    hint = SourceOptions.get_resolvable_fields().get(name)
+    if hint is None:
+        raise ConfigurationError(f"There is no option `{name}`; see the README's table of options.")
+    return None if value is None else deserialize_value(name, value, extract_inner_hint(hint, preserve_literal=True))
+
+
 def resolve_options(resource: Resource, run_params: Mapping[str, object] | None = None) -> SourceOptions:
     """The options of `resource`; `run_params` win over every other place.
 
@@ -103,7 +115,8 @@ def resolve_options(resource: Resource, run_params: Mapping[str, object] | None 
     # configuration's own section stays: `sources.datasets.path`, then `datasets.path`, and no further.
     options.__section__ = resource.name  # type: ignore[misc]
     try:
-        return resolve_configuration(options, sections=("sources",), explicit_value=dict(run_params or {}) or None)
+        explicit = {name: _as_written(name, value) for name, value in (run_params or {}).items()}
+        return resolve_configuration(options, sections=("sources",), explicit_value=explicit or None)
     except ConfigFieldMissingException as error:
         missing = ", ".join(f"`{name}`" for name in error.traces)
         raise ConfigurationError(

@@ -16,6 +16,10 @@ from include.errors import PermanentError, TransientError
 from include.redaction import redact
 
 
+# The longest wait that an API is granted: a week. Beyond some, a date overflows.
+LONGEST_DELAY_SECONDS = 7 * 24 * 60 * 60
+
+
 class CausalRetryPolicy(RetryPolicy):
     """Fails at once what a retry cannot mend, retries what it may, and waits as long as the API asks."""
 
@@ -35,6 +39,7 @@ def _decide(cause: BaseException) -> RetryDecision | None:
     import requests
     from dlt.common.destination.exceptions import SchemaUpdateError
     from dlt.common.exceptions import TerminalException, TransientException
+    from requests import exceptions
 
     reason = redact(str(cause))
     match cause:
@@ -44,7 +49,9 @@ def _decide(cause: BaseException) -> RetryDecision | None:
             return RetryDecision.retry(_delay(cause.retry_after_seconds), reason)
         case requests.HTTPError() if cause.response is not None:
             return _decide_status(cause.response, reason)
-        case requests.ConnectionError() | requests.Timeout() | requests.exceptions.ChunkedEncodingError():
+        case requests.TooManyRedirects() | exceptions.InvalidURL() | exceptions.MissingSchema() | exceptions.InvalidSchema():
+            return RetryDecision.fail(f"{reason} Check the host of the API's connection and the option `path`.")
+        case requests.ConnectionError() | requests.Timeout() | exceptions.ChunkedEncodingError():
             return RetryDecision.retry(reason=reason)
         # Two runs added the same column at the same moment: the second try finds it there.
         case SchemaUpdateError() | TransientException():
@@ -71,7 +78,7 @@ _ADVICE = {
 
 def _delay(seconds: float | None) -> timedelta | None:
     """None: Airflow's own exponential delay."""
-    return None if seconds is None else timedelta(seconds=seconds)
+    return None if seconds is None else timedelta(seconds=min(seconds, LONGEST_DELAY_SECONDS))
 
 
 def _causes(exception: BaseException | None) -> Iterator[BaseException]:

@@ -5,12 +5,14 @@ import os
 import time
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import dlt
 import duckdb
+import pyarrow as pa
 import pytest
 import tenacity.nap
 from dlt.common.configuration.container import Container
@@ -112,7 +114,7 @@ class Loader:
 
     def read(self, server: ApiServer | str, **options: Any) -> list[Any]:
         """The records that would be loaded. Extraction only: no table is touched."""
-        return list(self.source(server, **options))
+        return records_of(self.source(server, **options))
 
     def run(self, server: ApiServer | str, mode: SyncModeName = "merge", **options: Any) -> LoadInfo:
         """A whole load."""
@@ -128,6 +130,11 @@ class Loader:
         """DuckDB's type of each column, without dlt's own."""
         found = self.query(f"SELECT column_name, data_type FROM information_schema.columns WHERE table_name = '{table}'")
         return {name: kind for name, kind in found if not name.startswith("_dlt")}
+
+
+def records_of(source: DltSource) -> list[Any]:
+    """What `source` gives, record by record, also where it gives Arrow tables."""
+    return list(chain.from_iterable(item.to_pylist() if isinstance(item, pa.Table) else [item] for item in source))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,8 +273,9 @@ def test_a_redirect_to_another_host_is_refused_and_the_key_stays(
     assert waits == []
 
 
-def test_a_redirect_to_the_same_host_over_tls_is_not_refused(loader: Loader, server: ApiServer) -> None:
-    adapter = http_client.ApiAdapter(60, 1)
+def test_a_redirect_to_the_same_host_over_tls_is_not_refused(dlt_home: Path) -> None:
+    adapter = open_session(max_connections=1).get_adapter("http://")
+    assert isinstance(adapter, http_client.ApiAdapter)
     request = requests.Request("GET", "http://api.example.com/v1").prepare()
     response = requests.Response()
     response.status_code = 301
@@ -371,7 +373,7 @@ def test_a_body_is_parsed_once_however_often_it_is_asked(
     assert len(parsed) == 3
 
 
-def test_a_connection_is_used_for_more_than_one_page(dlt_home: object, server: ApiServer) -> None:
+def test_a_connection_is_used_for_more_than_one_page(dlt_home: Path, server: ApiServer) -> None:
     session = open_session(max_connections=2)
     for _ in range(3):
         session.get(f"{server.url}/v1/datasets", params={"api_key": KEY})

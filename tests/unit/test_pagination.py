@@ -9,7 +9,7 @@ from dlt.extract.exceptions import ResourceExtractionError
 
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
 from tests.support.api_server import Answer, ApiServer, Request, numbered
-from tests.unit.conftest import Loader, innermost
+from tests.unit.conftest import Loader, innermost, records_of
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_whatever_moves_each_record_that_was_always_there_is_read(loader: Loader
 def test_the_same_source_can_be_read_again(loader: Loader, server: ApiServer) -> None:
     server.records = numbered(150)
     source = loader.source(server)
-    assert len(list(source)) == len(list(source)) == 150
+    assert len(records_of(source)) == len(records_of(source)) == 150
     assert (loader.progress.pages, len(loader.progress.ids)) == (2, 150)
 
 
