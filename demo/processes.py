@@ -133,7 +133,8 @@ def _session(leader_pid: int) -> list[int]:
 
 def stop_on_signals() -> None:
     """SIGTERM and a closed terminal end this process like Ctrl-C does: through every `finally`."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT as well: a shell has its background jobs ignore it, and Python leaves that as it is.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 

@@ -128,6 +128,9 @@ class ApiAdapter(HTTPAdapter):
         try:
             with self._budget.turn():
                 response = super().send(request, *args, **kwargs)
+                if response.status_code >= 400:
+                    # dlt shows it where `runtime.http_show_error_body` is set, and some APIs repeat the key.
+                    response._content, response.encoding = redact(response.text).encode(), "utf-8"
         except (requests.RequestException, Urllib3Error) as error:
             failure = type(error) if isinstance(error, requests.RequestException) else requests.ConnectionError
             message = f"{_where(request)} failed: {redact(_without_queries(error))}"

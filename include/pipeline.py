@@ -93,7 +93,7 @@ class ResourceLoad:
         from include.config_provider import register_connections
         from include.destination import open_destination, own_staging, turn_to_write
         from include.options import resolve_options
-        from include.sync_mode import SYNC_MODES, refuse_other_history, refuse_unsupported
+        from include.sync_mode import SYNC_MODES, forget_keys, refuse_other_history, refuse_unsupported
 
         context = get_current_context()
         provider = register_connections()
@@ -111,7 +111,9 @@ class ResourceLoad:
         # Brings the table's schema, which `run` would bring anyway, before anything is decided from it.
         self._pipeline.sync_destination()
         if self._pipeline.default_schema_name:
-            refuse_other_history(self._mode, self._pipeline.default_schema.tables.get(self._resource.name))
+            table = self._pipeline.default_schema.tables.get(self._resource.name)
+            refuse_other_history(self._mode, table)
+            forget_keys(table)
         self._started_at = datetime.now(UTC)
 
     def source(self) -> "DltSource":

@@ -74,3 +74,13 @@ def refuse_other_history(mode: SyncMode, table: TTableSchema | None) -> None:
         f"The table `{table['name']}` {kept}, and the sync mode `{mode.name}` would spoil it. Load into it in the mode that "
         "it was made with, or drop the destination's schema to begin anew."
     )
+
+
+def forget_keys(table: TTableSchema | None) -> None:
+    """Take off, in place, the keys that earlier loads left in the table's schema; the source says its own.
+
+    dlt adds up what it has ever been told: an append into a table of a merge would still match rows by their id.
+    """
+    for column in table["columns"].values() if table else ():
+        column.pop("primary_key", None)
+        column.pop("merge_key", None)

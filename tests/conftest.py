@@ -49,7 +49,7 @@ def pytest_unconfigure() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture: a test whose service is missing is skipped, or fails where they are required."""
     for service in SERVICES:
-        if item.get_closest_marker(service) and (reason := _missing(service)):
+        if item.get_closest_marker(service) and (reason := service_is_missing(service)):
             if os.environ.get("REQUIRE_SERVICES") == "1":
                 pytest.fail(f"{reason}; REQUIRE_SERVICES=1 asks for it", pytrace=False)
             pytest.skip(reason)
@@ -73,7 +73,7 @@ def _url(service: str) -> str:
 
 
 @functools.cache
-def _missing(service: str) -> str | None:
+def service_is_missing(service: str) -> str | None:
     """Why a service cannot be used, None: it answers. Asked once per session."""
     variable, _, default_port = SERVICES[service]
     parts = urlsplit(_url(service))

@@ -1,7 +1,7 @@
-"""Airflow in this process: its metadata database, the DAG `datasets`, and runs of it as Airflow would start them.
+"""Airflow in this process: its metadata database, the DAG `datasets`, and runs of it as a scheduler starts them.
 
-In: what kind of run, its data interval, the form's values. Out: an `Outcome` with the states, the errors, what
-Airflow was told, and the log as it leaves the task's process, before Airflow masks anything in it.
+In: what kind of run, its data interval, the form's values. Out: an `Outcome` with the states, the errors,
+what Airflow was told, and the log as it leaves the task's process, before Airflow masks anything in it.
 
     airflow = StartedAirflow()                     # once per session: 15 s
     outcome = airflow.run(sync_mode="replace")     # "Trigger" in the UI
@@ -45,11 +45,15 @@ class Try:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run. `xcom` is what the task returned; `assets` are the extras of the asset events."""
+    """One run. `xcom` is what the task returned; `assets` are the extras of the asset events.
+
+    `waits_seconds` is how long Airflow would have waited before each retry; here it does not.
+    """
 
     run_id: str
     state: str
     tries: tuple[Try, ...]
+    waits_seconds: tuple[float, ...]
     log: str
     xcom: Any
     assets: tuple[dict[str, Any], ...]
@@ -158,7 +162,15 @@ class StartedAirflow:
         return self._execute(clear, self.dag, None)
 
     def _execute(self, run_of: Callable[..., Any], dag: Any, conf: Mapping[str, Any] | None) -> Outcome:
+        from airflow.models.taskinstance import TaskInstance
         from airflow.sdk.execution_time import supervisor
+
+        next_retry_at = TaskInstance.next_retry_datetime
+        waits: dict[int, float] = {}
+
+        def at_once(instance: Any) -> datetime:
+            waits[instance.try_number] = (next_retry_at(instance) - instance.end_date).total_seconds()
+            return datetime(1970, 1, 1, tzinfo=UTC)
 
         run_task = supervisor.run_task_in_process
         tries: list[Try] = []
@@ -175,10 +187,13 @@ class StartedAirflow:
             # `DAG.test` creates manual runs with an interval of its own only.
             patch("airflow.models.dagrun.get_or_create_dagrun", run_of),
             patch.object(supervisor, "run_task_in_process", recorded),
+            patch.object(TaskInstance, "next_retry_datetime", at_once),
         ):
             # It clears what it finds at the logical date: there is nothing.
             run = dag.test(run_conf=conf, logical_date=datetime(1970, 1, 1, tzinfo=UTC))
-        return Outcome(run.run_id, str(run.state.value), tuple(tries), log.getvalue(), *_results(run.run_id))
+        xcom, assets = _results(run.run_id)
+        state = str(run.state.value)
+        return Outcome(run.run_id, state, tuple(tries), tuple(waits.values()), log.getvalue(), xcom, assets)
 
 
 def _results(run_id: str) -> tuple[Any, tuple[dict[str, Any], ...]]:
@@ -213,7 +228,7 @@ def _environment_kept() -> Iterator[None]:
 
 @contextmanager
 def _logging_into(stream: io.StringIO) -> Iterator[None]:
-    """What the task logs, through `logging` and through structlog, as lines of JSON or text with their tracebacks."""
+    """What the task logs, through `logging` and through structlog, with tracebacks."""
     import structlog
 
     root, before = logging.getLogger(), structlog.get_config()

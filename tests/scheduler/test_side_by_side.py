@@ -1,0 +1,144 @@
+"""Runs that overlap, on PostgreSQL, with one killed in the middle: the table is the API's, exactly.
+
+By default dlt's runs share staging tables and lose rows silently (facts.md 23); with `staging_dataset_name_layout` in
+`destination.open_destination` taken back to dlt's default this test fails.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg2
+import pytest
+
+from tests.support.api_server import ApiServer
+from tests.support.running_airflow import RunningAirflow, wait_until
+
+pytestmark = pytest.mark.postgres
+
+DAYS = 30
+RECORDS_PER_DAY = 300
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+# Away from the days of other tests of this Airflow.
+FIRST_DAY = TODAY - timedelta(days=60)
+
+
+def record(day: datetime, number: int, id_: int) -> dict[str, Any]:
+    # The first of each day lies exactly on the boundary of its window.
+    changed = day + timedelta(seconds=number * 86_400 // RECORDS_PER_DAY)
+    return {
+        "id": id_,
+        "name": f"record {id_}",
+        "updated_at": changed.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "tags": [f"t{id_ % 7}", f"u{id_ % 3}"],
+    }
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """30 days of records, one more day for the scheduled run, and some of today for the manual one."""
+    days = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)] + [TODAY - timedelta(days=1)]
+    records = [
+        record(day, number, index * RECORDS_PER_DAY + number)
+        for index, day in enumerate(days)
+        for number in range(RECORDS_PER_DAY)
+    ]
+    with ApiServer(records=records, start_param="since", end_param="until", end_inclusive=True) as server:
+        yield server
+
+
+def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
+    running: RunningAirflow, api: ApiServer, database: str
+) -> None:
+    options = {"cursor_path": "updated_at", "start_param": "since", "end_param": "until", "page_size": 50}
+    running.connection("datasets_api", api.connection_json(**options))
+    place = urlsplit(database)
+    running.connection(
+        "datasets_destination",
+        json.dumps(
+            {
+                "conn_type": "postgres",
+                "host": place.hostname,
+                "port": place.port or 5432,
+                "login": place.username,
+                "password": place.password or "",
+                "schema": place.path.lstrip("/"),
+            }
+        ),
+    )
+    killed: list[int] = []
+    with psycopg2.connect(database) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+
+        def staging_schemas() -> int:
+            cursor.execute(
+                "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'datasets\\_raw\\_staging\\_%'"
+            )
+            return int(cursor.fetchone()[0])
+
+        running.api("PATCH", "dags/datasets", {"is_paused": False})
+        running.cli(
+            *("backfill", "create", "--dag-id", "datasets", "--max-active-runs", "8", "--run-backwards"),
+            *("--from-date", FIRST_DAY.date().isoformat()),
+            *("--to-date", (FIRST_DAY + timedelta(days=DAYS - 1)).date().isoformat()),
+            *("--reprocess-behavior", "completed"),
+        )
+        manual = running.trigger(
+            window_start=(TODAY - timedelta(days=1)).isoformat(), window_end=TODAY.isoformat()
+        )
+        wait_until(lambda: staging_schemas() >= 3, 180, "no three runs loaded at the same time")
+        killed.append(kill_one_task(running))
+        states = running.wait_for(lambda run: run["run_type"] == "backfill" and is_ours(run), count=DAYS)
+        assert running.wait_for(lambda run: run["dag_run_id"] == manual) == {manual: "success"}
+        assert len(states) == DAYS
+        assert set(states.values()) == {"success"}, states
+        running.wait_for(lambda run: run["run_type"] == "scheduled")
+        running.api("PATCH", "dags/datasets", {"is_paused": True})
+
+        tries = [running.task(run_id)["try_number"] for run_id in (*states, manual)]
+        assert max(tries) > 1, "the killed task was tried again"
+        cursor.execute("SET TimeZone = 'UTC'")
+        cursor.execute("SELECT id, name, updated_at FROM datasets_raw.datasets ORDER BY id")
+        loaded = [(id_, name, at.strftime("%Y-%m-%dT%H:%M:%SZ")) for id_, name, at in cursor.fetchall()]
+        assert loaded == [(r["id"], r["name"], r["updated_at"]) for r in api.records]
+        cursor.execute(
+            "SELECT d.id, t.value FROM datasets_raw.datasets d JOIN datasets_raw.datasets__tags t "
+            "ON t._dlt_parent_id = d._dlt_id ORDER BY d.id, t._dlt_list_idx"
+        )
+        assert cursor.fetchall() == [(r["id"], tag) for r in api.records for tag in r["tags"]]
+        cursor.execute("SELECT count(*) FROM datasets_raw.datasets__tags")
+        assert cursor.fetchone() == (len(api.records) * 2,), "no child row without its parent"
+        assert staging_schemas() == 0, "what the killed run staged is gone as well"
+
+
+def is_ours(run: dict[str, Any]) -> bool:
+    day = datetime.fromisoformat(run["logical_date"])
+    return FIRST_DAY <= day < FIRST_DAY + timedelta(days=DAYS)
+
+
+def kill_one_task(running: RunningAirflow) -> int:
+    """SIGKILL to one process that runs a task at this moment; its id."""
+    scheduler = psutil.Process(running.process_id("scheduler"))
+    # A task is the child of its supervisor, which is the child of a worker of the scheduler's executor.
+    tasks = [
+        child
+        for child in scheduler.children(recursive=True)
+        if not child.children() and holds_postgres(child)
+    ]
+    assert tasks, "no task with a connection to PostgreSQL was found"
+    os.kill(tasks[0].pid, signal.SIGKILL)
+    return tasks[0].pid
+
+
+def holds_postgres(process: psutil.Process) -> bool:
+    try:
+        is_task = "task" in " ".join(process.cmdline())
+        return is_task and any(c.raddr and c.raddr.port == 5432 for c in process.net_connections("tcp"))
+    except psutil.Error:
+        return False
