@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 PROJECT = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(os.environ.get("AIRFLOW_HOME") or PROJECT / ".airflow").absolute()
@@ -31,6 +31,7 @@ DUCKDB_FILE = (
 
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 15
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoError(Exception):
@@ -134,8 +135,15 @@ def _session(leader_pid: int) -> list[int]:
 def stop_on_signals() -> None:
     """SIGTERM and a closed terminal end this process like Ctrl-C does: through every `finally`."""
     # SIGINT as well: a shell has its background jobs ignore it, and Python leaves that as it is.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _stop_once)
+
+
+def _stop_once(*_: object) -> None:
+    # A second, impatient Ctrl-C must not end the clean-up, which takes seconds and ends by itself.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def get_json(

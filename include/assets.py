@@ -7,6 +7,7 @@ load id, small and without secrets, so that a downstream DAG can be scheduled on
 from datetime import datetime
 
 from airflow.sdk import Asset
+from pydantic import JsonValue
 
 from include.load_report import LoadReport
 from include.resources import Resource
@@ -19,7 +20,7 @@ def table_asset(resource: Resource) -> Asset:
     return Asset(name=f"{DATASET_NAME}.{resource.name}", uri=f"datasets://{DATASET_NAME}/{resource.name}", group="datasets")
 
 
-def event_extra(report: LoadReport) -> dict[str, str | int | float | None]:
+def event_extra(report: LoadReport) -> dict[str, JsonValue]:
     """The report as JSON values; instants as ISO 8601 in UTC."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(report).items()

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.schema import Schema
 from dlt.common.schema.detections import is_iso_timestamp
-from dlt.common.schema.typing import TDataType
+from dlt.common.schema.typing import TColumnSchema, TDataType
 
 Record = dict[str, Any]
 
@@ -98,7 +98,9 @@ class ColumnarBatches:
         # Only now: a batch that fails half-way is dlt's to type, from its first record on.
         self._types = types
         table = pa.table(columns)
-        json_columns = {name: {"name": name, "data_type": "json"} for name in columns if types[name] == "json"}
+        json_columns: dict[str, TColumnSchema] = {
+            name: {"name": name, "data_type": "json"} for name in columns if types[name] == "json"
+        }
         if not json_columns:
             return table
         return dlt.mark.with_hints(table, dlt.mark.make_hints(columns=json_columns))

@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import dlt
-from dlt.common.destination import AnyDestination, Destination
+from dlt.common.destination import Destination, TLoaderFileFormat
 from dlt.common.destination.client import WithStagingDataset
 from filelock import FileLock
 
@@ -25,10 +26,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
 
 # The loader file formats that were measured to be fastest (facts.md 26, 32); others take dlt's preferred one.
-FILE_FORMATS = {"duckdb": "parquet"}
+FILE_FORMATS: dict[str, TLoaderFileFormat] = {"duckdb": "parquet"}
 
 
-def open_destination(provider: ConnectionsProvider, run_name: str) -> AnyDestination:
+def open_destination(provider: ConnectionsProvider, run_name: str) -> Destination[Any, Any]:
     """The destination of the connection, staging under the name of this run; credentials resolve when it connects.
 
     Raises ConfigurationError (permanent) when what the destination needs is not installed.
@@ -41,7 +42,11 @@ def open_destination(provider: ConnectionsProvider, run_name: str) -> AnyDestina
         raise ConfigurationError(missing)
     if values.destination_type == "postgres":
         return side_by_side_postgres(destination_name="postgres", staging_dataset_name_layout=staging)
-    return Destination.from_reference(values.destination_type, staging_dataset_name_layout=staging)
+    destination: Destination[Any, Any] | None = Destination.from_reference(
+        values.destination_type, staging_dataset_name_layout=staging
+    )
+    assert destination is not None
+    return destination
 
 
 def embedded_file() -> Path:
@@ -69,13 +74,14 @@ def _database_file(values: DestinationValues) -> Path | None:
 def own_staging(pipeline: dlt.Pipeline) -> Iterator[None]:
     """This run's staging tables are its own while the context is open, and are gone afterwards."""
     with ExitStack() as held:
-        client = held.enter_context(pipeline.destination_client())
+        opened: Any = pipeline.destination_client()
+        client = held.enter_context(opened)
         if isinstance(client, SideBySideClient):
             held.enter_context(staging_in_use(client))
         try:
             yield
         finally:
-            if isinstance(client, WithStagingDataset):
-                with client.with_staging_dataset():
+            if isinstance(opened, WithStagingDataset):
+                with opened.with_staging_dataset():
                     if client.is_storage_initialized():
                         client.drop_storage()

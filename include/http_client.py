@@ -88,7 +88,7 @@ def _read_environment_once(session: requests.Session) -> None:
             known[origin] = merge(url, *given)
         return dict(known[origin])
 
-    session.merge_environment_settings = merge_once  # type: ignore[method-assign]
+    session.merge_environment_settings = merge_once  # type: ignore[method-assign, assignment]
 
 
 def _retry_once_per_page(session: requests.Session) -> None:
@@ -200,12 +200,12 @@ def _read_once(response: requests.Response) -> Callable[..., Any]:
 
 
 def parse_json(response: requests.Response) -> Any:
-    """The JSON value of the body. Raises ResponseShapeError (permanent) when there is none."""
+    """The JSON value of the body; integers beyond 64 bits as text. Raises ResponseShapeError (permanent) when there is none."""
     body = response.content
     try:
         # orjson turns integers beyond 64 bits into floats; the standard library keeps every digit.
         if _LONG_NUMBER in body.translate(_ANY_DIGIT_TO_ZERO):
-            return json.loads(body, parse_constant=_refuse_constant)
+            return json.loads(body, parse_int=_integer_or_text, parse_constant=_refuse_constant)
         return orjson.loads(body)
     except ValueError:
         kind = response.headers.get("Content-Type", "no content type").split(";")[0]
@@ -213,6 +213,13 @@ def parse_json(response: requests.Response) -> Any:
     raise ResponseShapeError(
         f"{problem} that are not whole, valid JSON. Open that address with the key in a browser to see what it says."
     )
+
+
+def _integer_or_text(digits: str) -> int | str:
+    # dlt cannot write an integer beyond 64 bits, and few destinations can hold one: as text no digit is lost.
+    if len(digits) <= 20 and -(2**63) <= (number := int(digits)) < 2**63:
+        return number
+    return digits
 
 
 def _refuse_constant(name: str) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
-from airflow.sdk import BaseOperator, get_current_context
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import get_current_context
 from dlt.common.known_env import DLT_DATA_DIR
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from include.options import SourceOptions
 
 
-def load_task(resource: Resource, **operator_arguments: Any) -> BaseOperator:
+def load_task(resource: Resource, **operator_arguments: Any) -> PythonOperator:
     """The task that loads `resource`; `operator_arguments` go to Airflow's operator. For use in a `with DAG`."""
     # Before `dlt.pipeline`: the group decides where dlt keeps its files (facts.md 13).
     # What the task leaves on disk is needed until its end and removed there (`whole`), not half-way.
@@ -49,6 +50,7 @@ def load_task(resource: Resource, **operator_arguments: Any) -> BaseOperator:
         outlets=[table_asset(resource)],
         **operator_arguments,
     )
+    assert isinstance(operator, PythonOperator)
     operator.python_callable = load.whole(operator.python_callable)
     # dlt makes the folder at once; a parse leaves nothing behind (facts.md 16), and the task makes it again.
     shutil.rmtree(working_folder, ignore_errors=True)
@@ -138,7 +140,7 @@ class ResourceLoad:
         from include.reconciliation import reconcile
 
         pipeline, progress, window, run = self._pipeline, self._progress, self._window, self._run
-        load_ids = pipeline.last_trace.last_load_info.loads_ids
+        load_ids = loads_of(pipeline)
         loaded_rows = reconcile(
             pipeline.dataset(), self._resource.name, self._options.primary_key, self._mode, load_ids, progress
         )
@@ -171,3 +173,9 @@ class ResourceLoad:
             log.exception("The load is complete, but its report could not be written into the history table.")
         get_current_context()["outlet_events"][table_asset(self._resource)].extra = event_extra(report)
         return report
+
+
+def loads_of(pipeline: dlt.Pipeline) -> list[str]:
+    """The ids of the loads of the last run; none, where there was nothing to load."""
+    load_info = pipeline.last_trace.last_load_info if pipeline.last_trace else None
+    return list(load_info.loads_ids) if load_info else []

@@ -29,12 +29,12 @@ class SideBySideClient(PostgresClient):
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
         """Create the schema, or truncate this run's own staging tables."""
         with self._alone():
-            super().initialize_storage(truncate_tables)
+            super().initialize_storage(truncate_tables)  # type: ignore[arg-type]  # as in dlt: None is none
 
     def update_stored_schema(
         self,
-        only_tables: Iterable[str] | None = None,
-        expected_update: TSchemaTables | None = None,
+        only_tables: Iterable[str] = None,  # type: ignore[assignment]  # as in dlt: None is all tables
+        expected_update: TSchemaTables = None,  # type: ignore[assignment]
         force: bool = False,
     ) -> TSchemaTables | None:
         """Create tables and add columns; what another run added meanwhile is found there."""
@@ -54,7 +54,7 @@ class SideBySideClient(PostgresClient):
         connection = psycopg2.connect(self.sql_client.credentials.to_native_representation())
         try:
             connection.autocommit = True
-            connection.cursor().execute(f"SELECT pg_advisory_lock({_key(self.sql_client.dataset_name)})")
+            connection.cursor().execute(f"SELECT pg_advisory_lock({_key(f'ddl {self.sql_client.dataset_name}')})")
             yield
         finally:
             connection.close()
@@ -83,15 +83,15 @@ def staging_in_use(client: PostgresClient) -> Iterator[None]:
     try:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute(f"SELECT pg_advisory_lock({_key(own)})")
+        cursor.execute(f"SELECT pg_advisory_lock({_key(f'staging {own}')})")
         cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (f"{base}_staging_",))
         for (left_over,) in cursor.fetchall():
             if left_over == own:
                 continue
-            cursor.execute(f"SELECT pg_try_advisory_lock({_key(left_over)})")
+            cursor.execute(f"SELECT pg_try_advisory_lock({_key(f'staging {left_over}')})")
             if cursor.fetchone() == (True,):
                 cursor.execute(f'DROP SCHEMA IF EXISTS "{left_over}" CASCADE')
-                cursor.execute(f"SELECT pg_advisory_unlock({_key(left_over)})")
+                cursor.execute(f"SELECT pg_advisory_unlock({_key(f'staging {left_over}')})")
         yield
     finally:
         connection.close()
@@ -99,10 +99,12 @@ def staging_in_use(client: PostgresClient) -> Iterator[None]:
 
 def _lock_until_commit(table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> str:
     # dlt runs the statements of one job in one transaction.
-    return f"SELECT pg_advisory_xact_lock({_key(sql_client.make_qualified_table_name(table_chain[0]['name']))});"
+    table = sql_client.make_qualified_table_name(str(table_chain[0]["name"]))
+    return f"SELECT pg_advisory_xact_lock({_key(f'table {table}')});"
 
 
 def _key(name: str) -> str:
+    # Each kind of lock names itself: this run's staging schema is in use all the while that its tables are made.
     # hashtextextended: the 64-bit key that an advisory lock takes, from a name that people can read.
     literal = name.replace("'", "''")
     return f"hashtextextended('{literal}', 0)"

@@ -28,7 +28,7 @@ def reconcile(
     if not load_ids or progress.rows == 0:
         return 0
     ids = ", ".join(f"'{load_id}'" for load_id in load_ids)
-    loaded = int(dataset(f"SELECT COUNT(*) FROM {table} WHERE _dlt_load_id IN ({ids})").fetchone()[0])
+    loaded = _count(dataset, f"SELECT COUNT(*) FROM {table} WHERE _dlt_load_id IN ({ids})")
     if loaded >= progress.rows:
         return loaded
     # Another run may have written the same records since, under its own load; and history (scd2) leaves a record that
@@ -45,11 +45,17 @@ def reconcile(
 def _missing(dataset: dlt.Dataset, table: str, primary_key: str, progress: ReadProgress) -> int:
     """Records of this load that have no row of their key."""
     missing = 0
+    primary_key = dataset.schema.naming.normalize_identifier(primary_key)
     for batch in _batches(progress.ids - progress.outside_window):
         keys = ", ".join(_literal(key) for key in batch)
         query = f"SELECT COUNT(DISTINCT {primary_key}) FROM {table} WHERE {primary_key} IN ({keys})"
-        missing += len(batch) - int(dataset(query).fetchone()[0])
+        missing += len(batch) - _count(dataset, query)
     return missing
+
+
+def _count(dataset: dlt.Dataset, query: str) -> int:
+    row = dataset(query).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _batches(ids: Iterable[Hashable]) -> Iterator[list[Hashable]]:

@@ -49,11 +49,12 @@ def api_source(
         rest_config(resource, options, mode, window, paginator),
         name=resource.name,
         section=resource.name,
-        max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,
+        max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
     )
-    source.resources[resource.name].add_step(_page_step(resource, options, mode, window, run_id, paginator))
+    step: Any = _page_step(resource, options, mode, window, run_id, paginator)
+    source.resources[resource.name].add_step(step)
     return source
 
 

@@ -84,8 +84,8 @@ class Deployment:
             return connection.execute(query).fetchall()
 
     def ids(self) -> list[Any]:
-        """The ids in the table, in order. Without a table: none."""
-        with suppress(duckdb.CatalogException):
+        """The ids in the table, in order. Without a table, or a database: none."""
+        with suppress(duckdb.CatalogException, duckdb.IOException):
             return [row[0] for row in self.rows("SELECT id FROM datasets ORDER BY id")]
         return []
 

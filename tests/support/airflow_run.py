@@ -1,4 +1,4 @@
-"""Airflow in this process: its metadata database, the DAG `datasets`, and runs of it as a scheduler starts them.
+"""Airflow in this process: its metadata database, the DAG `datasets`, and runs as a scheduler starts them.
 
 In: what kind of run, its data interval, the form's values. Out: an `Outcome` with the states, the errors,
 what Airflow was told, and the log as it leaves the task's process, before Airflow masks anything in it.
@@ -65,17 +65,21 @@ class Outcome:
 
     @property
     def error(self) -> BaseException:
-        """Why the last try failed, or was skipped."""
+        """Why the last try failed."""
         assert self.tries[-1].error is not None, f"the run ended as {self.state}"
         return self.tries[-1].error
 
     @property
     def reason(self) -> str:
-        """The sentence of the innermost cause."""
+        """The sentence of the innermost cause, as a traceback shows it."""
         error = self.error
-        while (cause := error.__cause__ or error.__context__) is not None:
+        while (cause := _cause(error)) is not None:
             error = cause
         return str(error)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 class StartedAirflow:

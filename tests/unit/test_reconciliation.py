@@ -84,7 +84,7 @@ def test_missing_rows_are_not_hidden_by_those_of_another_run(loader: Loader, ser
         [1.5, -2.25, 1e300],
         ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"],
         ["2024-01-01", "2024-01-02"],
-        [2**70, 2**70 + 1, 5],
+        [2**70, 2**70 + 1],
     ],
     ids=["texts", "integers", "fractions", "timestamps", "dates", "large integers"],
 )

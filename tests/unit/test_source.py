@@ -146,7 +146,7 @@ CHANGES = {
     "text, then object": ["x", {"a": 1}],
     "integer, then large integer": [1, 2**70 + 1],
     "large integer, then integer": [2**70 + 1, 1],
-    "fraction, then large integer": [0.5, 2**60 + 1],
+    "fraction, then integer beyond 64 bits": [0.5, 2**70 + 1],
     "fraction, then text": [0.5, "half"],
     "null, then integer": [None, 1],
 }

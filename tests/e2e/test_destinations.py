@@ -1,0 +1,378 @@
+"""The DAG into each destination that a test can reach: every sync mode twice, and nothing left behind."""
+
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+import psycopg2
+import pytest
+import sqlalchemy
+
+from tests.e2e.conftest import Deployment
+from tests.support.api_server import Answer, ApiServer, numbered
+
+MARIADB = ("127.0.0.1", 3306)
+# PostgreSQL's key of an advisory lock on the name of a schema, as `postgres_destination` takes it.
+LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
+
+
+@dataclass
+class Place:
+    """A destination. `query` takes SQL with tables without a schema; `schemas` are those that runs have made."""
+
+    connection: dict[str, Any]
+    query: Callable[[str], list[tuple[Any, ...]]]
+    schemas: Callable[[], set[str]]
+
+
+@pytest.fixture(scope="module")
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """The URL of a database of this module's own."""
+    name = f"datasets_test_{uuid.uuid4().hex[:12]}"
+    with closing(psycopg2.connect(postgres_url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+        yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
+        connection.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres(postgres_database: str) -> Iterator[Place]:
+    """PostgreSQL, without a schema of ours before and after."""
+    parts = urlsplit(postgres_database)
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with closing(psycopg2.connect(postgres_database)) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(f"SET search_path = datasets_raw; {sql}")
+            return cursor.fetchall() if cursor.description else []
+
+    def schemas() -> set[str]:
+        rows = query("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, 'datasets_raw')")
+        return {name for (name,) in rows}
+
+    yield Place(
+        {
+            "conn_type": "postgres",
+            "host": parts.hostname,
+            "port": parts.port or 5432,
+            "login": parts.username or "postgres",
+            "password": parts.password,
+            "schema": parts.path.strip("/"),
+        },
+        query,
+        schemas,
+    )
+    for schema in schemas():
+        query(f'DROP SCHEMA "{schema}" CASCADE')
+
+
+@pytest.fixture
+def mysql() -> Iterator[Place]:
+    """MariaDB, without a schema of ours before and after. Schemas are databases there."""
+    if not find_spec("pymysql"):
+        pytest.skip("pymysql is not installed: pip install -r requirements-destinations/mysql.txt")
+    engine = sqlalchemy.create_engine(sqlalchemy.URL.create("mysql+pymysql", "root", "", *MARIADB, "test"))
+
+    def execute(sql: str) -> list[tuple[Any, ...]]:
+        with engine.begin() as connection:
+            result = connection.execute(sqlalchemy.text(sql))
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("USE datasets_raw"))
+            return [tuple(row) for row in connection.execute(sqlalchemy.text(sql))]
+
+    def schemas() -> set[str]:
+        return {name for (name,) in execute("SHOW DATABASES LIKE 'datasets\\_raw%'")}
+
+    def drop() -> None:
+        for schema in schemas():
+            execute(f"DROP DATABASE {schema}")
+
+    try:
+        drop()
+    except sqlalchemy.exc.OperationalError as error:
+        pytest.skip(f"MariaDB cannot be reached at {MARIADB[0]}:{MARIADB[1]} ({error.orig})")
+    connection = {
+        "conn_type": "mysql",
+        "host": MARIADB[0],
+        "port": MARIADB[1],
+        "login": "root",
+        "schema": "test",
+    }
+    yield Place(connection, query, schemas)
+    drop()
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Place:
+    """A SQLite file. Schemas are files beside it."""
+    folder = tmp_path / "sqlite"
+    folder.mkdir()
+    file = folder / "warehouse.db"
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(folder / "warehouse__datasets_raw.db")) as connection:
+            return connection.execute(sql).fetchall()
+
+    def schemas() -> set[str]:
+        return {path.stem.removeprefix("warehouse__") for path in folder.glob("warehouse__*")}
+
+    return Place({"conn_type": "sqlite", "host": str(file)}, query, schemas)
+
+
+@pytest.fixture
+def duckdb_file(tmp_path: Path) -> Place:
+    """A DuckDB file that a connection names."""
+    file = tmp_path / "warehouse.duckdb"
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            return connection.execute("SET search_path = 'datasets_raw'").execute(sql).fetchall()
+
+    def schemas() -> set[str]:
+        rows = query("SELECT schema_name FROM duckdb_schemas() WHERE schema_name LIKE 'datasets_raw%'")
+        return {name for (name,) in rows}
+
+    return Place({"conn_type": "duckdb", "host": str(file)}, query, schemas)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mysql", marks=pytest.mark.mysql),
+        "sqlite",
+        "duckdb_file",
+    ]
+)
+def place(request: pytest.FixtureRequest, deployment: Deployment) -> Place:
+    """Each database in turn, as the destination of the deployment."""
+    place: Place = request.getfixturevalue(request.param)
+    deployment.destination(**place.connection)
+    return place
+
+
+def record(number: int, version: int = 1, tags: tuple[str, ...] = ("a", "b")) -> dict[str, Any]:
+    """A record with what destinations differ in: a nested list, a time, a truth value, text that is not ASCII."""
+    return {
+        "id": number,
+        "version": version,
+        "name": "Größe 'ß' \\ 数",
+        "share": 0.1,
+        "is_open": True,
+        "updated_at": "2026-01-02T03:04:05.678901Z",
+        "tags": [{"name": tag} for tag in tags],
+    }
+
+
+BEFORE = [record(1), record(2), record(3)]
+# The first is as it was, the second has changed, the third is gone, the fourth is new.
+AFTER = [record(1), record(2, version=2, tags=("c",)), record(4, tags=())]
+UNCHANGED = [(1, 1), (2, 1), (3, 1)]
+
+CONTENT = "SELECT id, version FROM datasets ORDER BY id, version"
+TAGS = """
+    SELECT d.id, t.name FROM datasets d JOIN datasets__tags t ON t._dlt_root_id = d._dlt_id
+    ORDER BY d.id, d.version, t.name
+"""
+COUNT_TAGS = "SELECT count(*) FROM datasets__tags"
+
+EXPECTED = {
+    "merge": (UNCHANGED, [(1, 1), (2, 2), (3, 1), (4, 1)], "1a 1b 2c 3a 3b"),
+    "replace": (UNCHANGED, [(1, 1), (2, 2), (4, 1)], "1a 1b 2c"),
+    "append": (
+        sorted(UNCHANGED * 2),
+        [(1, 1), (1, 1), (1, 1), (2, 1), (2, 1), (2, 2), (3, 1), (3, 1), (4, 1)],
+        "1a 1a 1a 1b 1b 1b 2a 2a 2b 2b 2c 3a 3a 3b 3b",
+    ),
+    "scd2": (UNCHANGED, [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1)], "1a 1b 2a 2b 2c 3a 3b"),
+}
+
+
+@pytest.mark.parametrize("mode", EXPECTED)
+def test_each_mode_twice_and_then_with_changes(
+    place: Place, deployment: Deployment, api: ApiServer, mode: str
+) -> None:
+    same, changed, tags = EXPECTED[mode]
+    api.records = BEFORE
+    deployment.run(sync_mode=mode)
+    assert place.query(CONTENT) == UNCHANGED
+    deployment.run(sync_mode=mode)
+    assert place.query(CONTENT) == same
+
+    api.records = AFTER
+    outcome = deployment.run(sync_mode=mode)
+    assert place.query(CONTENT) == changed
+    found = sorted(f"{number}{tag}" for number, tag in place.query(TAGS))
+    assert " ".join(found) == tags
+    # No child row without its record.
+    assert place.query(COUNT_TAGS) == [(len(found),)]
+    assert place.query("SELECT DISTINCT name FROM datasets") == [("Größe 'ß' \\ 数",)]
+    # Cleared, it adds nothing.
+    deployment.run_again(outcome)
+    assert place.query(CONTENT) == changed
+    assert place.query(COUNT_TAGS) == [(len(found),)]
+
+    assert place.schemas() == {"datasets_raw"}
+    reports = place.query("SELECT sync_mode, read_rows, try_number FROM _load_reports ORDER BY started_at")
+    assert reports == [(mode, 3, 1)] * 3 + [(mode, 3, 2)]
+
+
+def test_windows_leave_the_same_table_everywhere(
+    place: Place, deployment: Deployment, api: ApiServer
+) -> None:
+    api.records = [
+        {"id": 1, "updated_at": "2026-01-01T23:59:59.999999Z"},
+        {"id": 2, "updated_at": "2026-01-02T00:00:00Z"},
+        {"id": 3, "updated_at": "2026-01-03T00:00:00Z"},
+    ]
+    deployment.options(cursor_path="updated_at")
+    deployment.run(window_start="2026-01-02T00:00:00Z", window_end="2026-01-03T00:00:00Z")
+    assert place.query("SELECT id FROM datasets") == [(2,)]
+    # What is covered is read back from the reports: all of history, as one day is no beginning.
+    deployment.run()
+    assert place.query("SELECT id FROM datasets ORDER BY id") == [(1,), (2,), (3,)]
+    api.records = [{"id": 9, "updated_at": "2026-01-01T00:00:00Z"}]
+    deployment.run()
+    assert place.query("SELECT count(*) FROM datasets") == [(3,)]
+
+
+def test_replace_by_an_empty_collection_empties_the_table(
+    place: Place, deployment: Deployment, api: ApiServer
+) -> None:
+    api.records = BEFORE
+    deployment.run(sync_mode="replace")
+    api.records = []
+    deployment.run(sync_mode="replace")
+    assert place.query(CONTENT) == []
+    assert place.query(COUNT_TAGS) == [(0,)]
+
+
+def test_a_failed_run_leaves_the_table_and_nothing_else(
+    place: Place, deployment: Deployment, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.records = [record(number) for number in range(150)]
+    deployment.run()
+    api.fail(99, Answer(404), offset=100)
+    for mode in ("merge", "replace", "append"):
+        assert deployment.airflow.run(sync_mode=mode).task_state == "failed"
+    assert place.query("SELECT count(*), sum(version) FROM datasets") == [(150, 150)]
+    assert place.schemas() == {"datasets_raw"}
+
+
+# --- a folder
+
+
+@pytest.fixture
+def folder(deployment: Deployment, tmp_path: Path) -> Path:
+    """A folder as the destination of the deployment."""
+    folder = tmp_path / "lake"
+    deployment.destination(conn_type="fs", extra={"path": str(folder)})
+    return folder
+
+
+def rows_of(folder: Path, table: str, columns: str) -> list[tuple[Any, ...]]:
+    files = f"{folder}/datasets_raw/{table}/*.*"
+    reader = "read_parquet" if list(folder.rglob(f"{table}/*.parquet")) else "read_json"
+    with duckdb.connect() as connection:
+        return connection.execute(f"SELECT {columns} FROM {reader}('{files}') ORDER BY ALL").fetchall()
+
+
+def test_a_folder_takes_snapshots(folder: Path, deployment: Deployment, api: ApiServer) -> None:
+    deployment.options(sync_mode="replace")
+    api.records = BEFORE
+    deployment.run()
+    deployment.run()
+    assert rows_of(folder, "datasets", "id, version") == UNCHANGED
+    api.records = AFTER
+    deployment.run()
+    assert rows_of(folder, "datasets", "id, version") == EXPECTED["replace"][1]
+    assert rows_of(folder, "datasets__tags", "name") == [("a",), ("b",), ("c",)]
+    assert rows_of(folder, "_load_reports", "loaded_rows") == [(3,)] * 3
+    assert [path.name for path in folder.iterdir()] == ["datasets_raw"]
+
+
+@pytest.mark.parametrize("mode", ["merge", "append", "scd2"])
+def test_a_folder_refuses_what_it_cannot_do(folder: Path, deployment: Deployment, mode: str) -> None:
+    reason = deployment.refused(sync_mode=mode)
+    assert f"`filesystem` cannot do the sync mode `{mode}`; it can do `replace`" in reason
+    assert not folder.exists()
+
+
+# --- PostgreSQL
+
+
+@contextmanager
+def failing_inserts(place: Place, table: str) -> Iterator[None]:
+    """Nothing can be inserted into `table`."""
+    place.query(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no space''; END'"
+    )
+    place.query(f"CREATE TRIGGER fail BEFORE INSERT ON {table} EXECUTE FUNCTION fail()")
+    yield
+    place.query("DROP FUNCTION fail CASCADE")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("mode", ["merge", "replace", "append"])
+def test_a_load_is_all_or_nothing(postgres: Place, deployment: Deployment, api: ApiServer, mode: str) -> None:
+    deployment.destination(**postgres.connection)
+    api.records = BEFORE
+    deployment.run()
+    api.records = AFTER
+    # The last table of the load: the records themselves are written before.
+    with failing_inserts(postgres, "datasets__tags"):
+        outcome = deployment.airflow.run(sync_mode=mode)
+    assert outcome.task_state == "failed"
+    assert "no space" in str(outcome.error)
+    assert postgres.query(CONTENT) == UNCHANGED
+    assert postgres.query(COUNT_TAGS) == [(6,)]
+    assert postgres.schemas() == {"datasets_raw"}
+
+
+@pytest.mark.postgres
+def test_what_killed_runs_left_is_removed_and_what_is_in_use_stays(
+    postgres: Place, deployment: Deployment, postgres_database: str, api: ApiServer
+) -> None:
+    deployment.destination(**postgres.connection)
+    dead, alive, other = "datasets_raw_staging_deadbeef", "datasets_raw_staging_cafe", "datasets_raw_copy"
+    for schema in (dead, alive, other):
+        postgres.query(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.datasets (id int)")
+    api.records = numbered(3)
+    with closing(psycopg2.connect(postgres_database)) as connection:
+        connection.cursor().execute(LOCK, (alive,))
+        deployment.run()
+        assert postgres.schemas() == {"datasets_raw", alive, other}
+    deployment.run()
+    assert postgres.schemas() == {"datasets_raw", other}
+
+
+@pytest.mark.postgres
+def test_a_server_that_cannot_be_reached_is_tried_again(postgres: Place, deployment: Deployment) -> None:
+    deployment.destination(**{**postgres.connection, "port": 9})
+    deployment.set(DATASETS_TASK_RETRIES="1", DATASETS_TASK_RETRY_DELAY_SECONDS="0")
+    outcome = deployment.airflow.run(dag=deployment.airflow.load_dag())
+    assert [turn.state for turn in outcome.tries] == ["up_for_retry", "failed"]
+    assert deployment.api.count() == 0
+
+
+@pytest.mark.postgres
+def test_the_password_of_the_destination_stays_inside(postgres: Place, deployment: Deployment) -> None:
+    password = "p4ss/+w%rd"
+    deployment.destination(**{**postgres.connection, "login": "nobody-of-ours", "password": password})
+    outcome = deployment.airflow.run()
+    assert outcome.task_state == "failed"
+    for form in (password, "p4ss%2F%2Bw%25rd", "p4ss/%2Bw%25rd"):
+        assert form not in outcome.log
+        assert all(form not in f"{turn.error!r} {turn.message!r}" for turn in outcome.tries)
