@@ -34,7 +34,9 @@ with DAG(
         "sync_mode": Param(
             None,
             type=["null", "string"],
-            enum=[None, "merge", "replace", "append", "scd2"],
+            pattern="^(merge|replace|append|scd2)$",
+            # Not `enum`: it would have to hold null, and the form would offer the word.
+            examples=["merge", "replace", "append", "scd2"],
             title="Sync mode",
             description="Empty: as this deployment is set up (`merge`, unless the option `sync_mode` says otherwise).",
         ),

@@ -8,7 +8,7 @@ times faster (benchmarks/README.md).
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -29,6 +29,11 @@ EXACT_IN_DOUBLE = 2**53
 
 # Only such texts are cast in columns: with a zone, to the microsecond. Others are dlt's to parse.
 _PLAIN_TIMESTAMP = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
+
+_FIRST_INSTANT, _LAST_INSTANT = (
+    int((instant.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+    for instant in (datetime.min, datetime.max)
+)
 
 _ARROW_TYPES: dict[TDataType, pa.DataType] = {
     "bool": pa.bool_(),
@@ -82,8 +87,8 @@ class ColumnarBatches:
         columns: dict[str, pa.Array] = {}
         types = dict(self._types)
         for key in dict.fromkeys(chain.from_iterable(batch)):
-            name = schema.naming.normalize_identifier(key)
-            if name in columns:
+            name = schema.naming.normalize_identifier(key) if key.strip() else ""
+            if not name or name in columns:
                 raise NotPlain
             values = [record.get(key) for record in batch]
             found = set(map(type, values)) - {type(None)}
@@ -150,9 +155,14 @@ def _timestamps(texts: pa.Array) -> pa.Array:
     if not pc.all(pc.match_substring_regex(texts, _PLAIN_TIMESTAMP)).as_py():
         raise NotPlain
     try:
-        return pc.cast(texts, _ARROW_TYPES["timestamp"])
+        instants = pc.cast(texts, _ARROW_TYPES["timestamp"])
     except pa.ArrowInvalid:
         raise NotPlain from None
+    # Arrow's calendar is longer than Python's, in which dlt reads them.
+    bounds = pc.min_max(instants)
+    if _FIRST_INSTANT > bounds["min"].value or bounds["max"].value > _LAST_INSTANT:
+        raise NotPlain
+    return instants
 
 
 def give_ids_to_arrow_rows() -> None:

@@ -25,7 +25,7 @@ from include.connections import (
     destination_values,
 )
 from include.errors import ConfigurationError
-from include.redaction import forms_of, register
+from include.redaction import STANDS_ALONE_BELOW, forms_of, register
 
 
 class ConnectionsProvider(ConfigProvider):
@@ -118,9 +118,10 @@ def _look_up(conn_id: str) -> Connection | None:
 
 def _keep_secret(secret: str) -> None:
     register(secret)
-    # Airflow masks what its own, structured log writes; it has to be told each spelling.
+    # Airflow masks what its own, structured log writes. It has to be told each spelling, and takes no short ones.
     for form in forms_of(secret):
-        mask_secret(form)
+        if len(form) >= STANDS_ALONE_BELOW:
+            mask_secret(form)
 
 
 def _at(values: Any, path: list[str]) -> Any | None:

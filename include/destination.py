@@ -35,16 +35,18 @@ def open_destination(provider: ConnectionsProvider, run_name: str) -> Destinatio
     Raises ConfigurationError (permanent) when what the destination needs is not installed.
     """
     staging = f"%s_staging_{hashlib.sha256(run_name.encode()).hexdigest()[:12]}"
+    settings: dict[str, Any] = {"staging_dataset_name_layout": staging}
     values = provider.destination
+    if values is None or values.destination_type != "filesystem":
+        # dlt would empty the table first and then fill it; for plain files it knows no other way.
+        settings["replace_strategy"] = "insert-from-staging"
     if values is None:
-        return dlt.destinations.duckdb(str(embedded_file()), staging_dataset_name_layout=staging)
+        return dlt.destinations.duckdb(str(embedded_file()), **settings)
     if missing := missing_requirement(values):
         raise ConfigurationError(missing)
     if values.destination_type == "postgres":
-        return side_by_side_postgres(destination_name="postgres", staging_dataset_name_layout=staging)
-    destination: Destination[Any, Any] | None = Destination.from_reference(
-        values.destination_type, staging_dataset_name_layout=staging
-    )
+        return side_by_side_postgres(destination_name="postgres", **settings)
+    destination: Destination[Any, Any] | None = Destination.from_reference(values.destination_type, **settings)
     assert destination is not None
     return destination
 
@@ -57,17 +59,39 @@ def embedded_file() -> Path:
 
 
 def turn_to_write(values: DestinationValues | None) -> AbstractContextManager[object]:
-    """Waits until no other run writes into the same database file. Other destinations take any number at once."""
-    path = embedded_file() if values is None else _database_file(values)
+    """Waits until no other run writes into the same file, folder or MariaDB database.
+
+    PostgreSQL takes any number of runs at once. For the others nothing here can make runs wait: the README says to
+    give them one writer.
+    """
+    if values is not None and values.dialect == "mysql":
+        return _mariadb_turn(values)
+    path = embedded_file() if values is None else _file_or_folder(values)
     # Beside the database, not on it: DuckDB locks its own file. The operating system frees it after a crash.
     return nullcontext() if path is None else FileLock(f"{path}.lock")
 
 
-def _database_file(values: DestinationValues) -> Path | None:
-    if values.dialect not in ("duckdb", "sqlite") or not isinstance(values.credentials, dict):
-        return None
-    database = values.credentials.get("database")
-    return None if database in (None, ":memory:") else Path(str(database)).expanduser().absolute()
+def _file_or_folder(values: DestinationValues) -> Path | None:
+    place: object = None
+    if values.dialect in ("duckdb", "sqlite") and not isinstance(values.credentials, str):
+        place = values.credentials.get("database")
+    elif values.dialect == "filesystem" and "://" not in str(values.options["bucket_url"]).removeprefix("file://"):
+        place = str(values.options["bucket_url"]).removeprefix("file://")
+    return None if place is None else Path(str(place)).expanduser().absolute()
+
+
+@contextmanager
+def _mariadb_turn(values: DestinationValues) -> Iterator[None]:
+    """A named lock of the server, which frees it when the connection ends, however that ends."""
+    from sqlalchemy import URL, create_engine, text
+
+    assert not isinstance(values.credentials, str)
+    place = {name: values.credentials.get(name) for name in ("username", "password", "host", "port", "database")}
+    engine = create_engine(URL.create(str(values.credentials["drivername"]), **place))  # type: ignore[arg-type]
+    with engine.connect() as connection:
+        connection.execute(text("SELECT GET_LOCK(:name, -1)"), {"name": f"datasets {place['database']}"})
+        yield
+    engine.dispose()
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class LoadReport:
 
 
 _COLUMNS = tuple(field.name for field in fields(LoadReport))
+_INSTANTS = ("window_start", "window_end", "started_at", "finished_at")
 
 
 def read_reports(pipeline: dlt.Pipeline, resource: str) -> list[LoadReport]:
@@ -96,8 +97,10 @@ def _history(pipeline: dlt.Pipeline) -> Iterator[dlt.Pipeline]:
 
 
 def _in_utc(row: Iterable[Any]) -> Iterator[Any]:
-    for value in row:
-        if isinstance(value, datetime):
-            yield value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        else:
+    for name, value in zip(_COLUMNS, row, strict=True):
+        if name not in _INSTANTS or value is None:
             yield value
+            continue
+        # SQLite has no type for instants: it gives back text.
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+        yield instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -27,7 +27,12 @@ _records_are_redacted = False
 
 def forms_of(secret: str) -> set[str]:
     """The usual spellings of `secret`: raw, percent-encoded, escaped. For maskers that compare texts, such as Airflow's."""
-    percent_encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret), quote(quote(secret, safe=""), safe="")}
+    percent_encoded = {
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        quote(quote(secret, safe=""), safe=""),
+    }
     lower_case_hex = {re.sub(r"%[0-9A-F]{2}", lambda m: m.group().lower(), form) for form in percent_encoded}
     in_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     return {secret, repr(secret)[1:-1], html.escape(secret)} | percent_encoded | lower_case_hex | in_json

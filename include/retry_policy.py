@@ -49,7 +49,12 @@ def _decide(cause: BaseException) -> RetryDecision | None:
             return RetryDecision.retry(_delay(cause.retry_after_seconds), reason)
         case requests.HTTPError() if cause.response is not None:
             return _decide_status(cause.response, reason)
-        case requests.TooManyRedirects() | exceptions.InvalidURL() | exceptions.MissingSchema() | exceptions.InvalidSchema():
+        case (
+            requests.TooManyRedirects()
+            | exceptions.InvalidURL()
+            | exceptions.MissingSchema()
+            | exceptions.InvalidSchema()
+        ):
             return RetryDecision.fail(f"{reason} Check the host of the API's connection and the option `path`.")
         case requests.ConnectionError() | requests.Timeout() | exceptions.ChunkedEncodingError():
             return RetryDecision.retry(reason=reason)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltSource
 from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
@@ -26,6 +27,8 @@ from include.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, SyncMode
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
+# By name: dlt keeps it in the schema and imports it where it normalizes.
+LOSSLESS_NORMALIZER = "include.lossless_normalizer"
 
 
 def api_source(
@@ -52,6 +55,7 @@ def api_source(
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
+        schema=Schema(resource.name, {"names": None, "json": {"module": LOSSLESS_NORMALIZER}}),
     )
     step: Any = _page_step(resource, options, mode, window, run_id, paginator)
     source.resources[resource.name].add_step(step)
@@ -150,9 +154,7 @@ def _page_step(
     return process
 
 
-def _in_window(
-    options: SourceOptions, window: LoadWindow, progress: ReadProgress
-) -> Callable[[dict[str, Any]], bool]:
+def _in_window(options: SourceOptions, window: LoadWindow, progress: ReadProgress) -> Callable[[dict[str, Any]], bool]:
     """Whether a record lies in the window: enforced here as well, whatever the API makes of its filter."""
     cursor_path = options.cursor_path or ""
     selector = json_path("cursor_path", cursor_path)
@@ -164,7 +166,9 @@ def _in_window(
         try:
             inside = window.contains(parse_cursor(cursor))
         except ResponseShapeError as error:
-            raise ResponseShapeError(f"The option `cursor_path` is `{cursor_path}`, but a record fails it: {error}") from None
+            raise ResponseShapeError(
+                f"The option `cursor_path` is `{cursor_path}`, but a record fails it: {error}"
+            ) from None
         if not inside:
             progress.outside_window.add(record[options.primary_key])
         return inside

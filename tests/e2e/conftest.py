@@ -32,9 +32,7 @@ def api() -> Iterator[ApiServer]:
 class Deployment:
     """The project with its connections, on the embedded DuckDB unless a test names another destination."""
 
-    def __init__(
-        self, airflow: StartedAirflow, api: ApiServer, monkeypatch: pytest.MonkeyPatch, folder: Path
-    ) -> None:
+    def __init__(self, airflow: StartedAirflow, api: ApiServer, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.airflow, self.api, self.folder = airflow, api, folder
         self.database = folder / "datasets.duckdb"
         self._monkeypatch = monkeypatch
@@ -95,8 +93,6 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(
-    airflow: StartedAirflow, api: ApiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Deployment:
+def deployment(airflow: StartedAirflow, api: ApiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Deployment:
     """A `Deployment` with an empty database."""
     return Deployment(airflow, api, monkeypatch, tmp_path)

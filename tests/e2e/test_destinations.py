@@ -16,16 +16,17 @@ import pytest
 import sqlalchemy
 
 from tests.e2e.conftest import Deployment
+from tests.support.airflow_run import load_dag
 from tests.support.api_server import Answer, ApiServer, numbered
 
 MARIADB = ("127.0.0.1", 3306)
-# PostgreSQL's key of an advisory lock on the name of a schema, as `postgres_destination` takes it.
-LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
+# How a live run says that a staging schema is its own (`postgres_destination.staging_in_use`).
+LOCK = "SELECT pg_advisory_lock(hashtextextended('staging ' || %s, 0))"
 
 
 @dataclass
 class Place:
-    """A destination. `query` takes SQL with tables without a schema; `schemas` are those that runs have made."""
+    """A destination. `query` takes SQL with tables without a schema; `schemas` are those that runs made."""
 
     connection: dict[str, Any]
     query: Callable[[str], list[tuple[Any, ...]]]
@@ -164,7 +165,7 @@ def place(request: pytest.FixtureRequest, deployment: Deployment) -> Place:
 
 
 def record(number: int, version: int = 1, tags: tuple[str, ...] = ("a", "b")) -> dict[str, Any]:
-    """A record with what destinations differ in: a nested list, a time, a truth value, text that is not ASCII."""
+    """A record with what destinations differ in: nested lists, times, truth values, text beyond ASCII."""
     return {
         "id": number,
         "version": version,
@@ -201,9 +202,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("mode", EXPECTED)
-def test_each_mode_twice_and_then_with_changes(
-    place: Place, deployment: Deployment, api: ApiServer, mode: str
-) -> None:
+def test_each_mode_twice_and_then_with_changes(place: Place, deployment: Deployment, api: ApiServer, mode: str) -> None:
     same, changed, tags = EXPECTED[mode]
     api.records = BEFORE
     deployment.run(sync_mode=mode)
@@ -229,9 +228,7 @@ def test_each_mode_twice_and_then_with_changes(
     assert reports == [(mode, 3, 1)] * 3 + [(mode, 3, 2)]
 
 
-def test_windows_leave_the_same_table_everywhere(
-    place: Place, deployment: Deployment, api: ApiServer
-) -> None:
+def test_windows_leave_the_same_table_everywhere(place: Place, deployment: Deployment, api: ApiServer) -> None:
     api.records = [
         {"id": 1, "updated_at": "2026-01-01T23:59:59.999999Z"},
         {"id": 2, "updated_at": "2026-01-02T00:00:00Z"},
@@ -248,9 +245,7 @@ def test_windows_leave_the_same_table_everywhere(
     assert place.query("SELECT count(*) FROM datasets") == [(3,)]
 
 
-def test_replace_by_an_empty_collection_empties_the_table(
-    place: Place, deployment: Deployment, api: ApiServer
-) -> None:
+def test_replace_by_an_empty_collection_empties_the_table(place: Place, deployment: Deployment, api: ApiServer) -> None:
     api.records = BEFORE
     deployment.run(sync_mode="replace")
     api.records = []
@@ -316,9 +311,7 @@ def test_a_folder_refuses_what_it_cannot_do(folder: Path, deployment: Deployment
 @contextmanager
 def failing_inserts(place: Place, table: str) -> Iterator[None]:
     """Nothing can be inserted into `table`."""
-    place.query(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no space''; END'"
-    )
+    place.query("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no space''; END'")
     place.query(f"CREATE TRIGGER fail BEFORE INSERT ON {table} EXECUTE FUNCTION fail()")
     yield
     place.query("DROP FUNCTION fail CASCADE")
@@ -362,7 +355,7 @@ def test_what_killed_runs_left_is_removed_and_what_is_in_use_stays(
 def test_a_server_that_cannot_be_reached_is_tried_again(postgres: Place, deployment: Deployment) -> None:
     deployment.destination(**{**postgres.connection, "port": 9})
     deployment.set(DATASETS_TASK_RETRIES="1", DATASETS_TASK_RETRY_DELAY_SECONDS="0")
-    outcome = deployment.airflow.run(dag=deployment.airflow.load_dag())
+    outcome = deployment.airflow.run(dag=load_dag())
     assert [turn.state for turn in outcome.tries] == ["up_for_retry", "failed"]
     assert deployment.api.count() == 0
 

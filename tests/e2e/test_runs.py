@@ -15,7 +15,7 @@ from dlt.pipeline.state_sync import decompress_state
 
 from include import redaction
 from tests.e2e.conftest import Deployment
-from tests.support.airflow_run import DAGS, Outcome
+from tests.support.airflow_run import DAGS, Outcome, load_dag
 from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, Request, numbered, refused_port
 
 # --- where options come from
@@ -33,11 +33,9 @@ def test_options_come_from_the_connection_before_the_environment_before_the_file
 
     def last_query(**extra: Any) -> dict[str, str]:
         deployment.options(**extra)
-        outcome = deployment.airflow.run(dag=deployment.airflow.load_dag(dags))
+        outcome = deployment.airflow.run(dag=load_dag(dags))
         assert outcome.state == "success", outcome.log
-        return {
-            name: value for name, value in api.requests[-1].query.items() if name not in ("api_key", "offset")
-        }
+        return {name: value for name, value in api.requests[-1].query.items() if name not in ("api_key", "offset")}
 
     assert last_query() == {"limit": "3", "place": "file", "file": "1"}
     deployment.set(SOURCES__DATASETS__PAGE_SIZE="4")
@@ -118,7 +116,7 @@ def test_a_connection_that_cannot_be_used_is_one_sentence(
     deployment.set(AIRFLOW_CONN_DATASETS_API=connection)
     # With retries: none is spent on it.
     deployment.set(DATASETS_TASK_RETRIES="3")
-    outcome = deployment.airflow.run(dag=deployment.airflow.load_dag())
+    outcome = deployment.airflow.run(dag=load_dag())
     assert [turn.state for turn in outcome.tries] == ["failed"]
     assert sentence in outcome.reason
     assert "\n" not in outcome.reason
@@ -141,12 +139,10 @@ def test_a_destination_that_is_not_one_is_one_sentence(deployment: Deployment) -
 def retrying(deployment: Deployment, retries: int) -> Any:
     """The DAG of a deployment whose tasks are retried, at once."""
     deployment.set(DATASETS_TASK_RETRIES=str(retries), DATASETS_TASK_RETRY_DELAY_SECONDS="0")
-    return deployment.airflow.load_dag()
+    return load_dag()
 
 
-def test_both_layers_of_retries_together_ask_for_a_page_eight_times(
-    deployment: Deployment, api: ApiServer
-) -> None:
+def test_both_layers_of_retries_together_ask_for_a_page_eight_times(deployment: Deployment, api: ApiServer) -> None:
     api.records = numbered(250)
     api.fail(99, Answer(503), offset=100)
     outcome = deployment.airflow.run(dag=retrying(deployment, 1))
@@ -189,7 +185,7 @@ def test_a_long_wait_is_the_schedulers(deployment: Deployment, api: ApiServer) -
 def test_airflow_waits_longer_before_each_retry(deployment: Deployment, api: ApiServer) -> None:
     api.fail(99, CLOSE)
     deployment.set(DATASETS_TASK_RETRIES="3", DATASETS_TASK_RETRY_DELAY_SECONDS="60")
-    outcome = deployment.airflow.run(dag=deployment.airflow.load_dag())
+    outcome = deployment.airflow.run(dag=load_dag())
     assert [turn.state for turn in outcome.tries] == ["up_for_retry"] * 3 + ["failed"]
     # Airflow spreads each wait over its double, so that tasks that failed together do not come back together.
     for wait, shortest in zip(outcome.waits_seconds, (60, 120, 240), strict=True):

@@ -95,10 +95,11 @@ def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
         assert running.wait_for(lambda run: run["dag_run_id"] == manual) == {manual: "success"}
         assert len(states) == DAYS
         assert set(states.values()) == {"success"}, states
-        running.wait_for(lambda run: run["run_type"] == "scheduled")
+        scheduled = running.wait_for(lambda run: run["run_type"] == "scheduled")
+        assert set(scheduled.values()) == {"success"}
         running.api("PATCH", "dags/datasets", {"is_paused": True})
 
-        tries = [running.task(run_id)["try_number"] for run_id in (*states, manual)]
+        tries = [running.task(run_id)["try_number"] for run_id in (*states, *scheduled, manual)]
         assert max(tries) > 1, "the killed task was tried again"
         cursor.execute("SET TimeZone = 'UTC'")
         cursor.execute("SELECT id, name, updated_at FROM datasets_raw.datasets ORDER BY id")

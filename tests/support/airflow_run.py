@@ -3,7 +3,7 @@
 In: what kind of run, its data interval, the form's values. Out: an `Outcome` with the states, the errors,
 what Airflow was told, and the log as it leaves the task's process, before Airflow masks anything in it.
 
-    airflow = StartedAirflow()                     # once per session: 15 s
+    airflow = StartedAirflow()                     # once per process: 15 s
     outcome = airflow.run(sync_mode="replace")     # "Trigger" in the UI
     airflow.run("backfill", day(3))                # one run of `airflow backfill create`
     airflow.run_again(outcome)                     # "Clear" in the UI
@@ -26,6 +26,8 @@ from unittest.mock import patch
 PROJECT = Path(__file__).parents[2]
 DAGS = PROJECT / "dags"
 Interval = tuple[datetime, datetime]
+
+_numbers = itertools.count()
 
 
 def day(number: int) -> Interval:
@@ -78,6 +80,19 @@ class Outcome:
         return str(error)
 
 
+def load_dag(folder: Path = DAGS) -> Any:
+    """The DAG, parsed anew in the environment of this moment, and with `folder` as Airflow's folder of DAGs."""
+    name = f"dag_file_{next(_numbers)}"
+    spec = importlib.util.spec_from_file_location(name, folder / "datasets.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with environment_kept():
+        os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
+        spec.loader.exec_module(module)
+    return module.dag
+
+
 def _cause(error: BaseException) -> BaseException | None:
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
@@ -94,20 +109,8 @@ class StartedAirflow:
         # Another test may have imported Airflow before.
         settings.configure_vars()
         initdb()
-        self._counter = itertools.count()
         self.home = Path(os.environ["AIRFLOW_HOME"])
-        self.dag = self.load_dag()
-
-    def load_dag(self, folder: Path = DAGS) -> Any:
-        """The DAG, parsed anew in the environment of this moment."""
-        spec = importlib.util.spec_from_file_location(
-            f"dag_file_{next(self._counter)}", folder / "datasets.py"
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.dag
+        self.dag = load_dag()
 
     def run(
         self,
@@ -128,7 +131,7 @@ class StartedAirflow:
             from airflow.sdk import DagRunState
             from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
-            number, now = next(self._counter), datetime.now(UTC)
+            number, now = next(_numbers), datetime.now(UTC)
             run = dag.create_dagrun(
                 run_id=f"{kind}__{number}",
                 logical_date=interval and interval[0] + timedelta(microseconds=number),
@@ -186,7 +189,7 @@ class StartedAirflow:
 
         log = io.StringIO()
         with (
-            _environment_kept(),
+            environment_kept(),
             _logging_into(log),
             # `DAG.test` creates manual runs with an interval of its own only.
             patch("airflow.models.dagrun.get_or_create_dagrun", run_of),
@@ -207,17 +210,15 @@ def _results(run_id: str) -> tuple[Any, tuple[dict[str, Any], ...]]:
     from sqlalchemy import select
 
     with create_session() as session:
-        found = session.scalar(
-            select(XComModel).where(XComModel.run_id == run_id, XComModel.key == "return_value")
-        )
+        found = session.scalar(select(XComModel).where(XComModel.run_id == run_id, XComModel.key == "return_value"))
         value = found and XComModel.deserialize_value(found)
         extras = session.scalars(select(AssetEvent.extra).where(AssetEvent.source_run_id == run_id))
         return value, tuple(extras)
 
 
 @contextmanager
-def _environment_kept() -> Iterator[None]:
-    """A parse sets dlt's folders in the environment; after the run everything is as it was."""
+def environment_kept() -> Iterator[None]:
+    """A parse sets dlt's folders in the environment; afterwards everything is as it was."""
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 

@@ -49,9 +49,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     # tenacity's own name for the module: replacing time.sleep itself would stop everybody's sleep.
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=seconds.append))
     # The pause that threads share; the request that was told to wait is the one that is recorded.
-    monkeypatch.setattr(
-        request_budget, "time", SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic)
-    )
+    monkeypatch.setattr(request_budget, "time", SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic))
     return seconds
 
 
@@ -108,7 +106,9 @@ class Loader:
         """
         url = server if isinstance(server, str) else server.url
         key = "key" if isinstance(server, str) or server.key is None else server.key
-        self.options = resolve_options(DATASETS, {"base_url": url, "api_key": key, "max_parallel_requests": 1, **options})
+        self.options = resolve_options(
+            DATASETS, {"base_url": url, "api_key": key, "max_parallel_requests": 1, **options}
+        )
         self.progress = ReadProgress()
         return api_source(DATASETS, self.options, SYNC_MODES[mode], progress=self.progress)
 
@@ -128,7 +128,9 @@ class Loader:
 
     def columns(self, table: str = "datasets") -> dict[str, str]:
         """DuckDB's type of each column, without dlt's own."""
-        found = self.query(f"SELECT column_name, data_type FROM information_schema.columns WHERE table_name = '{table}'")
+        found = self.query(
+            f"SELECT column_name, data_type FROM information_schema.columns WHERE table_name = '{table}'"
+        )
         return {name: kind for name, kind in found if not name.startswith("_dlt")}
 
 

@@ -157,9 +157,7 @@ def test_retry_after_in_seconds_replaces_the_backoff(
     assert waits == [7, 7, 7]
 
 
-def test_retry_after_as_http_date_replaces_the_backoff(
-    loader: Loader, server: ApiServer, waits: list[float]
-) -> None:
+def test_retry_after_as_http_date_replaces_the_backoff(loader: Loader, server: ApiServer, waits: list[float]) -> None:
     server.script(
         lambda _: (
             Answer(503, headers={"Retry-After": formatdate(time.time() + 30, usegmt=True)})
@@ -181,9 +179,7 @@ def test_a_retry_after_that_says_nothing_leaves_the_backoff(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(
-    ("header", "seconds"), [("61", 61), ("86400", 86400), ("99999999999", 604800), ("date", 7200)]
-)
+@pytest.mark.parametrize(("header", "seconds"), [("61", 61), ("86400", 86400), ("99999999999", 604800), ("date", 7200)])
 def test_a_retry_after_beyond_the_cap_is_handed_to_the_scheduler(
     loader: Loader, server: ApiServer, waits: list[float], status: int, header: str, seconds: float
 ) -> None:
@@ -197,9 +193,7 @@ def test_a_retry_after_beyond_the_cap_is_handed_to_the_scheduler(
     assert waits == []
 
 
-def test_a_retry_after_of_exactly_the_cap_is_waited_for(
-    loader: Loader, server: ApiServer, waits: list[float]
-) -> None:
+def test_a_retry_after_of_exactly_the_cap_is_waited_for(loader: Loader, server: ApiServer, waits: list[float]) -> None:
     server.fail(1, Answer(503, headers={"Retry-After": "60"}), offset=0)
     loader.read(server)
     assert waits == [60]
@@ -315,7 +309,9 @@ def test_a_redirect_loop_ends_and_is_not_retried(loader: Loader, server: ApiServ
 
 
 @pytest.mark.parametrize("key", ["k3y\n", "k3y\r\nX-Other: 1", "ключ", " k3y", "k\x00"])
-def test_a_key_that_no_header_can_carry_is_a_sentence_without_the_key(loader: Loader, server: ApiServer, key: str) -> None:
+def test_a_key_that_no_header_can_carry_is_a_sentence_without_the_key(
+    loader: Loader, server: ApiServer, key: str
+) -> None:
     with pytest.raises(Exception) as caught:
         loader.read(server, api_key=key, api_key_location="header")
     failure = innermost(caught.value)

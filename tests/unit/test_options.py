@@ -209,7 +209,9 @@ def test_a_value_that_cannot_be_is_refused_with_the_name_of_its_option(
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize(("option", "value"), [("page_size", "many"), ("nested", "xml"), ("params", [1]), ("page_size", 0)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("page_size", "many"), ("nested", "xml"), ("params", [1]), ("page_size", 0)]
+)
 @pytest.mark.parametrize("channel", ["connection", "run parameters"])
 def test_a_value_that_cannot_be_is_refused_in_every_channel(option: str, value: Any, channel: str) -> None:
     if channel == "connection":

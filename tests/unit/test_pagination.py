@@ -116,9 +116,9 @@ def test_offset_and_limit_have_the_names_that_the_api_knows(loader: Loader, serv
 def test_fixed_parameters_go_with_each_request(loader: Loader, server: ApiServer) -> None:
     server.records = numbered(250)
     loader.read(server, params={"format": "json", "fq": "a:b c&d", "expand": 1})
-    assert [
-        (request.query["format"], request.query["fq"], request.query["expand"]) for request in server.requests
-    ] == [("json", "a:b c&d", "1")] * 3
+    assert [(request.query["format"], request.query["fq"], request.query["expand"]) for request in server.requests] == [
+        ("json", "a:b c&d", "1")
+    ] * 3
 
 
 @pytest.mark.parametrize("total_at", ["total", None])
@@ -324,7 +324,9 @@ def test_records_known_by_another_field(loader: Loader, server: ApiServer) -> No
     assert loader.progress.ids == set(range(150))
 
 
-@pytest.mark.parametrize("values", [["1", "2"], [1.5, 2.5], ["é", "日本"], ["1180591620717411303424"], [0, -1], ["", " "]])
+@pytest.mark.parametrize(
+    "values", [["1", "2"], [1.5, 2.5], ["é", "日本"], ["1180591620717411303424"], [0, -1], ["", " "]]
+)
 def test_ids_may_be_texts_and_numbers(loader: Loader, server: ApiServer, values: list[Any]) -> None:
     server.records = [{"id": value} for value in values]
     assert ids(loader.read(server)) == values

@@ -17,7 +17,19 @@ from hypothesis import strategies as st
 from include import redaction
 from include.redaction import forms_of, redact, redact_error, redact_log_records, register
 
-KEYS = ["s3cr3t/+key=%&", "k3y", "pässwörd\"'\\", "a b", "x", "a\nb\tc", "<tag>&amp;", "~tilde~", "日本語", "%2F%2B", "$^.*["]
+KEYS = [
+    "s3cr3t/+key=%&",
+    "k3y",
+    "pässwörd\"'\\",
+    "a b",
+    "x",
+    "a\nb\tc",
+    "<tag>&amp;",
+    "~tilde~",
+    "日本語",
+    "%2F%2B",
+    "$^.*[",
+]
 
 
 def spellings(key: str) -> set[str]:

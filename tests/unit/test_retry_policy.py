@@ -49,9 +49,7 @@ def test_a_refusal_of_the_api_fails_at_once_with_the_reason(
 
 
 @pytest.mark.parametrize(("status", "advice"), [(401, "password"), (403, "owner"), (404, "`path`")])
-def test_the_usual_refusals_come_with_advice(
-    loader: Loader, server: ApiServer, status: int, advice: str
-) -> None:
+def test_the_usual_refusals_come_with_advice(loader: Loader, server: ApiServer, status: int, advice: str) -> None:
     server.fail(99, Answer(status))
     assert advice in decision_of_load(loader, server).reason
 
@@ -202,9 +200,7 @@ def test_a_reason_names_no_secret() -> None:
     assert decision.reason == "the key *** is wrong"
 
 
-def test_the_worst_case_per_page_is_sixteen_requests(
-    loader: Loader, server: ApiServer, waits: list[float]
-) -> None:
+def test_the_worst_case_per_page_is_sixteen_requests(loader: Loader, server: ApiServer, waits: list[float]) -> None:
     # Airflow's part of the product, DATASETS_TASK_RETRIES = 3, is played here; its own tests hold the number.
     server.fail(999, Answer(503), offset=100)
     for _ in range(4):

@@ -1,0 +1,333 @@
+"""The DAG as Airflow sees it: what it says of itself, and that parsing it touches nothing and is always the same."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.resources import RESOURCES
+from tests.support.airflow_run import DAGS, PROJECT, load_dag
+
+INCLUDE = PROJECT / "include"
+# Issue 2: a parse takes at most so many times that of an empty DAG file which imports dlt's helper.
+PARSE_LIMIT = 1.5
+
+
+@pytest.fixture
+def dag() -> Any:
+    return load_dag()
+
+
+# --- what it says of itself
+
+
+def test_it_runs_every_day_over_the_day_before(dag: Any) -> None:
+    timetable = dag.timetable
+    assert type(timetable).__name__ == "CronDataIntervalTimetable"
+    assert (timetable.expression, str(timetable.timezone)) == ("0 0 * * *", "UTC")
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert dag.start_date.utcoffset() == timedelta()
+
+
+def test_its_runs_have_an_interval_of_a_day(dag: Any) -> None:
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    restriction = TimeRestriction(dag.start_date, None, catchup=True)
+    timetable = coerce_to_core_timetable(dag.timetable)
+    run = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert run.data_interval.end - run.data_interval.start == timedelta(days=1)
+    # A run that is due has an interval that is over.
+    assert run.run_after == run.data_interval.end
+
+
+def test_it_can_be_found_and_read(dag: Any) -> None:
+    assert dag.dag_id == "datasets"
+    assert dag.tags == {"dlt", "rest-api", "ingest"}
+    assert dag.owner == "data-engineering"
+    # The docstring is the user's page: it names what has to be there, and where what was loaded is told.
+    for word in ("`datasets_api`", "`datasets_destination`", "`datasets_raw._load_reports`"):
+        assert word in dag.doc_md
+
+
+def test_its_form_takes_nothing_a_mode_or_a_window(dag: Any) -> None:
+    assert list(dag.params) == ["sync_mode", "window_start", "window_end"]
+    dag.params.validate()
+    assert dag.params.dump() == dict.fromkeys(dag.params)
+    fields = {name: dag.params.get_param(name).schema for name in dag.params}
+    assert fields["sync_mode"]["enum"] == [None, "merge", "replace", "append", "scd2"]
+    assert {fields[name]["format"] for name in ("window_start", "window_end")} == {"date-time"}
+    assert all(field["title"] and dag.params.get_param(name).description for name, field in fields.items())
+
+
+@pytest.mark.parametrize(("name", "value"), [("sync_mode", "upsert"), ("window_start", "yesterday"), ("window_end", 5)])
+def test_its_form_refuses_the_rest(dag: Any, name: str, value: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dag.params.deep_merge({name: value}).validate() if hasattr(dag.params, "deep_merge") else (
+            dag.params.get_param(name).resolve(value)
+        )
+
+
+def test_it_has_a_task_and_an_asset_for_each_resource(dag: Any) -> None:
+    assert [task.task_id for task in dag.tasks] == [f"{name}.{name}" for name in (r.name for r in RESOURCES)]
+    outlets = [[asset.name for asset in task.outlets] for task in dag.tasks]
+    assert outlets == [[f"datasets_raw.{resource.name}"] for resource in RESOURCES]
+
+
+def test_its_tasks_are_retried_and_end(dag: Any) -> None:
+    for task in dag.tasks:
+        assert (task.retries, task.retry_delay) == (3, timedelta(seconds=60))
+        assert (task.retry_exponential_backoff, task.max_retry_delay) == (2.0, timedelta(hours=1))
+        assert type(task.retry_policy).__name__ == "CausalRetryPolicy"
+        assert task.execution_timeout == timedelta(hours=6)
+
+
+def test_the_environment_sets_its_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATASETS_TASK_RETRIES", "7")
+    monkeypatch.setenv("DATASETS_TASK_RETRY_DELAY_SECONDS", "1.5")
+    (task,) = load_dag().tasks
+    assert (task.retries, task.retry_delay) == (7, timedelta(seconds=1.5))
+
+
+@pytest.fixture(autouse=True)
+def _retries_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATASETS_TASK_RETRIES", raising=False)
+    monkeypatch.delenv("DATASETS_TASK_RETRY_DELAY_SECONDS", raising=False)
+
+
+# --- what parsing it does
+
+PARSE = r"""
+import json, os, socket, sys, tempfile
+
+def forbidden(*args, **kwargs):
+    raise AssertionError(f"a parse may not do this: {args}")
+
+import airflow.settings
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import Connection, Variable
+from airflow.sdk.execution_time import context
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
+from dlt.common.configuration.providers.toml import SecretsTomlProvider
+
+Connection.get = Variable.get = forbidden
+context._get_connection = context._get_variable = forbidden
+SecretsTomlProvider.get_value = forbidden
+for name in ("connect", "connect_ex", "bind", "sendto"):
+    setattr(socket.socket, name, forbidden)
+
+before = sorted(os.listdir(tempfile.gettempdir()))
+bag = DagBag(sys.argv[1], collect_dags=True)
+print(json.dumps({
+    "errors": list(bag.import_errors.values()),
+    "left": sorted(set(os.listdir(tempfile.gettempdir())) - set(before)),
+    "serialized": {dag_id: DagSerialization.to_dict(dag) for dag_id, dag in bag.dags.items()},
+    "modules": sorted(sys.modules),
+    "warnings": [str(found) for found in check_dag_file_stability(sys.argv[1] + "/datasets.py").warnings],
+}, sort_keys=True))
+"""
+SECRET = "s3cr3t/+key=%&"
+
+
+def run_python(code: str, home: Path, *arguments: str, **environment: str) -> str:
+    """What `code` prints, in a process of its own with a temp folder of its own."""
+    (home / "tmp").mkdir(parents=True)
+    variables = (
+        os.environ
+        | environment
+        | {
+            "AIRFLOW_HOME": str(home),
+            "TMPDIR": str(home / "tmp"),
+            "AIRFLOW__CORE__DAGS_FOLDER": arguments[0],
+            "PYTHONPATH": str(PROJECT),
+        }
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def parses(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Two parses of the DAG, each in a process of its own, where looking anything up raises."""
+    return [
+        json.loads(
+            run_python(
+                PARSE,
+                tmp_path_factory.mktemp("home") / "airflow",
+                str(DAGS),
+                # Sets and dicts in another order.
+                PYTHONHASHSEED=seed,
+                AIRFLOW_CONN_DATASETS_API=json.dumps({"conn_type": "http", "host": "h", "password": SECRET}),
+                SOURCES__DATASETS__API_KEY=SECRET,
+            )
+        )
+        for seed in ("1", "2")
+    ]
+
+
+def test_a_parse_looks_nothing_up(parses: list[dict[str, Any]]) -> None:
+    for parse in parses:
+        assert parse["errors"] == []
+        assert list(parse["serialized"]) == ["datasets"]
+
+
+def test_a_parse_leaves_nothing_in_the_temp_directory(parses: list[dict[str, Any]]) -> None:
+    assert [parse["left"] for parse in parses] == [[], []]
+
+
+def test_a_parse_imports_nothing_that_only_the_task_needs(parses: list[dict[str, Any]]) -> None:
+    needed_in_the_task = {"include.source", "include.config_provider", "include.destination", "duckdb", "dlt.sources"}
+    for parse in parses:
+        assert needed_in_the_task.isdisjoint(parse["modules"])
+
+
+def test_two_parses_are_the_same_to_airflow(parses: list[dict[str, Any]]) -> None:
+    first, second = (json.dumps(parse["serialized"], sort_keys=True) for parse in parses)
+    assert first == second
+    assert "0 0 * * *" in first
+
+
+def test_a_serialized_dag_holds_no_secret(parses: list[dict[str, Any]]) -> None:
+    from include.redaction import forms_of
+
+    for parse in parses:
+        assert not [form for form in forms_of(SECRET) if form in json.dumps(parse["serialized"])]
+
+
+def test_airflow_finds_nothing_that_changes_between_parses(parses: list[dict[str, Any]], tmp_path: Path) -> None:
+    # What `dag_version_inflation_check_level=error` asks.
+    assert [parse["warnings"] for parse in parses] == [[], []]
+    changing = tmp_path / "datasets.py"
+    changing.write_text(
+        (DAGS / "datasets.py").read_text().replace('pendulum.datetime(2026, 1, 1, tz="UTC")', "pendulum.now()")
+    )
+    from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
+
+    assert check_dag_file_stability(str(changing)).warnings
+
+
+# Airflow's DAG processor has imported Airflow before it forks to parse a file: so does this.
+TIME = r"""
+import importlib.util, os, sys, time
+import airflow.settings
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+def seconds(file):
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        begun = time.process_time()
+        spec = importlib.util.spec_from_file_location("dag_file", file)
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        os.write(writer, str(time.process_time() - begun).encode())
+        os._exit(0)
+    os.close(writer)
+    os.wait()
+    return float(os.read(reader, 100))
+
+ours, empty = sys.argv[1] + "/datasets.py", sys.argv[2]
+rounds = [(seconds(ours), seconds(empty)) for _ in range(3)]
+print(min(o for o, _ in rounds) / min(e for _, e in rounds))
+"""
+
+
+def test_a_parse_takes_hardly_longer_than_importing_dlts_helper(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.py"
+    empty.write_text(
+        "from airflow.sdk import DAG\n"
+        "from dlt.helpers.airflow_helper import PipelineTasksGroup\n"
+        "with DAG('empty'):\n    pass\n"
+    )
+    # Processor time of both in one process, the best of three: no matter how busy the machine is.
+    ratio = float(run_python(TIME, tmp_path / "home", str(DAGS), str(empty)))
+    assert 0.5 < ratio <= PARSE_LIMIT
+
+
+def test_the_file_stays_one_that_can_be_read_at_once() -> None:
+    assert len((DAGS / "datasets.py").read_text().splitlines()) <= 80
+
+
+# --- who may import whom (design.md, Rules)
+
+MODULES = sorted(path.stem for path in INCLUDE.glob("*.py") if path.stem != "__init__")
+KNOW_AIRFLOW = {"assets", "config_provider", "pipeline", "retry_policy", "run_plan"}
+KNOW_NEITHER = {"resources", "load_window", "connections", "destinations", "errors", "redaction"}
+WITHOUT_AIRFLOW = KNOW_NEITHER | {"source", "reconciliation", "load_report", "options", "pagination", "http_client"}
+
+
+def imports_of(file: Path) -> set[str]:
+    """Every module that is imported, wherever it stands in the file: `a.b.c` for `from a.b import c`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name}: no relative imports"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imports(module: str, package: str) -> bool:
+    """Whether the module of `include` imports `package` or something of it."""
+    return any(f"{name}.".startswith(f"{package}.") for name in imports_of(INCLUDE / f"{module}.py"))
+
+
+@cache
+def with_all_behind(module: str) -> frozenset[str]:
+    """The module and every module of `include` that it brings with it."""
+    direct = {name.split(".")[1] for name in imports_of(INCLUDE / f"{module}.py") if name.startswith("include.")}
+    return frozenset({module}).union(*(with_all_behind(name) for name in direct - {module}))
+
+
+def test_few_modules_know_airflow() -> None:
+    assert {module for module in MODULES if imports(module, "airflow")} == KNOW_AIRFLOW
+
+
+@pytest.mark.parametrize("module", sorted(WITHOUT_AIRFLOW))
+def test_these_work_without_airflow(module: str) -> None:
+    assert with_all_behind(module).isdisjoint(KNOW_AIRFLOW)
+
+
+@pytest.mark.parametrize("module", sorted(KNOW_NEITHER))
+def test_these_are_plain_python(module: str) -> None:
+    assert not [name for name in with_all_behind(module) if imports(name, "dlt") or imports(name, "airflow")]
+
+
+@pytest.mark.parametrize("module", ["assets", "retry_policy", "run_plan"])
+def test_these_know_airflow_and_no_pipeline(module: str) -> None:
+    assert not [name for name in ("dlt.pipeline", "dlt.Pipeline", "dlt.helpers") if imports(module, name)]
+    assert "dlt" not in imports_of(INCLUDE / f"{module}.py")
+
+
+def test_one_module_uses_dlts_airflow_helper() -> None:
+    assert [module for module in MODULES if imports(module, "dlt.helpers")] == ["pipeline"]
+
+
+def test_nothing_imports_a_dag() -> None:
+    names = {path.stem for path in DAGS.glob("*.py")}
+    for file in [*INCLUDE.glob("*.py"), *(PROJECT / "plugins").glob("*.py")]:
+        assert not [name for name in imports_of(file) if name.split(".")[0] in {"dags", *names}], file
+
+
+def test_the_dag_file_asks_the_environment_for_nothing_but_its_retries() -> None:
+    asked = re.findall(r"os\.environ[^\"']*[\"'](\w+)", (DAGS / "datasets.py").read_text())
+    assert asked == ["DATASETS_TASK_RETRIES", "DATASETS_TASK_RETRY_DELAY_SECONDS"]
