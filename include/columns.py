@@ -16,6 +16,7 @@ import dlt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from dlt.common.normalizers.json.helpers import normalize_identifier
 from dlt.common.schema import Schema
 from dlt.common.schema.detections import is_iso_timestamp
 from dlt.common.schema.typing import TColumnSchema, TDataType
@@ -31,7 +32,7 @@ EXACT_IN_DOUBLE = 2**53
 _PLAIN_TIMESTAMP = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 
 _FIRST_INSTANT, _LAST_INSTANT = (
-    int((instant.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+    (instant.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     for instant in (datetime.min, datetime.max)
 )
 
@@ -87,7 +88,7 @@ class ColumnarBatches:
         columns: dict[str, pa.Array] = {}
         types = dict(self._types)
         for key in dict.fromkeys(chain.from_iterable(batch)):
-            name = schema.naming.normalize_identifier(key) if key.strip() else ""
+            name = normalize_identifier(schema, schema.naming, key) if key.strip() else ""
             if not name or name in columns:
                 raise NotPlain
             values = [record.get(key) for record in batch]

@@ -6,6 +6,7 @@ alone, and the turn to write into it. Concurrent runs that share dlt's staging t
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -21,6 +22,8 @@ from include.config_provider import ConnectionsProvider
 from include.connections import DestinationValues, missing_requirement
 from include.errors import ConfigurationError
 from include.postgres_destination import SideBySideClient, side_by_side_postgres, staging_in_use
+
+log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parent.parent
 EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
@@ -96,16 +99,41 @@ def _mariadb_turn(values: DestinationValues) -> Iterator[None]:
 
 @contextmanager
 def own_staging(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """This run's staging tables are its own while the context is open, and are gone afterwards."""
+    """This run's staging tables are its own while the context is open, and are gone afterwards.
+
+    What killed runs left behind goes as well, on PostgreSQL and in DuckDB files.
+    """
     with ExitStack() as held:
         opened: Any = pipeline.destination_client()
-        client = held.enter_context(opened)
-        if isinstance(client, SideBySideClient):
-            held.enter_context(staging_in_use(client))
+        with opened as client:
+            if isinstance(client, SideBySideClient):
+                held.enter_context(staging_in_use(client))
+            elif pipeline.destination.destination_name == "duckdb":
+                # Whoever has the turn is alone with the file: every other staging schema is a dead run's.
+                _drop_schemas(client.sql_client, f"{client.sql_client.dataset_name}_staging_")
         try:
             yield
         finally:
+            _drop_staging(pipeline)
+
+
+def _drop_staging(pipeline: dlt.Pipeline) -> None:
+    # Connected anew: a connection that idled while the API was read may be gone by now.
+    opened: Any = pipeline.destination_client()
+    try:
+        with opened as client:
             if isinstance(opened, WithStagingDataset):
                 with opened.with_staging_dataset():
                     if client.is_storage_initialized():
                         client.drop_storage()
+    except Exception:
+        # The load itself has succeeded, or has an error of its own to tell.
+        log.exception("The staging tables of this run could not be removed; they are of no more use.")
+
+
+def _drop_schemas(sql_client: Any, prefix: str) -> None:
+    found = sql_client.execute_sql(
+        "SELECT schema_name FROM information_schema.schemata WHERE starts_with(schema_name, %s)", prefix
+    )
+    for (schema,) in found:
+        sql_client.execute_sql(f'DROP SCHEMA "{schema}" CASCADE')

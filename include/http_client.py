@@ -200,7 +200,10 @@ def _read_once(response: requests.Response) -> Callable[..., Any]:
 
 
 def parse_json(response: requests.Response) -> Any:
-    """The JSON value of the body; integers beyond 64 bits as text. Raises ResponseShapeError (permanent) when there is none."""
+    """The JSON value of the body; integers beyond 64 bits as text.
+
+    Raises ResponseShapeError (permanent) when there is none.
+    """
     body = response.content
     try:
         # orjson turns integers beyond 64 bits into floats; the standard library keeps every digit.

@@ -33,13 +33,14 @@ class SideBySideClient(PostgresClient):
 
     def update_stored_schema(
         self,
-        only_tables: Iterable[str] = None,  # type: ignore[assignment]  # as in dlt: None is all tables
-        expected_update: TSchemaTables = None,  # type: ignore[assignment]
+        only_tables: Iterable[str] | None = None,
+        expected_update: TSchemaTables | None = None,
         force: bool = False,
     ) -> TSchemaTables | None:
         """Create tables and add columns; what another run added meanwhile is found there."""
         with self._alone():
-            return super().update_stored_schema(only_tables, expected_update, force)
+            # dlt says None, and leaves it out of its types.
+            return super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
         return [_MergeInTurn.from_table_chain(table_chain, self.sql_client)]
@@ -110,7 +111,7 @@ def _key(name: str) -> str:
     return f"hashtextextended('{literal}', 0)"
 
 
-class side_by_side_postgres(postgres):  # noqa: N801  # dlt names its destinations in lower case
+class side_by_side_postgres(postgres):  # dlt names its destinations in lower case
     """dlt's `postgres`, configured under `destination.postgres` like it."""
 
     @property

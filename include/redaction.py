@@ -26,7 +26,7 @@ _records_are_redacted = False
 
 
 def forms_of(secret: str) -> set[str]:
-    """The usual spellings of `secret`: raw, percent-encoded, escaped. For maskers that compare texts, such as Airflow's."""
+    """The usual spellings of `secret`, raw, percent-encoded, escaped: for maskers that compare texts, as Airflow's."""
     percent_encoded = {
         quote(secret, safe=""),
         quote(secret),
@@ -50,7 +50,7 @@ def register(secret: str) -> None:
 
 
 def _any_spelling(secret: str) -> str:
-    """A pattern that matches `secret` however each of its characters is written: no list of whole spellings is complete."""
+    """A pattern for `secret`, however each of its characters is written: no list of whole spellings is complete."""
     spelling = "".join(map(_any_spelling_of_character, secret))
     if len(secret) >= STANDS_ALONE_BELOW:
         return spelling

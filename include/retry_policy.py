@@ -15,7 +15,6 @@ from airflow.sdk.definitions.context import Context
 from include.errors import PermanentError, TransientError
 from include.redaction import redact
 
-
 # The longest wait that an API is granted: a week. Beyond some, a date overflows.
 LONGEST_DELAY_SECONDS = 7 * 24 * 60 * 60
 

@@ -27,8 +27,8 @@ from include.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, SyncMode
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
-# By name: dlt keeps it in the schema and imports it where it normalizes.
-LOSSLESS_NORMALIZER = "include.lossless_normalizer"
+# By name: dlt keeps it in the schema and imports it where it normalizes. The names stay dlt's own.
+LOSSLESS: Any = {"json": {"module": "include.lossless_normalizer"}}
 
 
 def api_source(
@@ -55,7 +55,7 @@ def api_source(
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
-        schema=Schema(resource.name, {"names": None, "json": {"module": LOSSLESS_NORMALIZER}}),
+        schema=Schema(resource.name, LOSSLESS),
     )
     step: Any = _page_step(resource, options, mode, window, run_id, paginator)
     source.resources[resource.name].add_step(step)

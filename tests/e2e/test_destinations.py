@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy
 
 from tests.e2e.conftest import Deployment
-from tests.support.airflow_run import load_dag
+from tests.support.airflow_run import day, load_dag
 from tests.support.api_server import Answer, ApiServer, numbered
 
 MARIADB = ("127.0.0.1", 3306)
@@ -296,6 +296,14 @@ def test_a_folder_takes_snapshots(folder: Path, deployment: Deployment, api: Api
     assert rows_of(folder, "datasets__tags", "name") == [("a",), ("b",), ("c",)]
     assert rows_of(folder, "_load_reports", "loaded_rows") == [(3,)] * 3
     assert [path.name for path in folder.iterdir()] == ["datasets_raw"]
+
+
+def test_a_folder_knows_what_was_loaded(folder: Path, deployment: Deployment, api: ApiServer) -> None:
+    deployment.options(sync_mode="replace")
+    api.records = BEFORE
+    waiting = deployment.run("backfill", day(1), meanwhile=deployment.run)
+    assert waiting.task_state == "skipped"
+    assert api.count() == 1
 
 
 @pytest.mark.parametrize("mode", ["merge", "append", "scd2"])

@@ -83,6 +83,22 @@ def test_replace_by_an_empty_collection_empties_the_table(deployment: Deployment
     assert deployment.rows(ALL_TAGS) == [(0,)]
 
 
+def test_a_replacement_that_fails_leaves_the_table(
+    deployment: Deployment, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no space")
+
+    api.records = [record(1), record(2)]
+    deployment.run(sync_mode="replace")
+    api.records = [record(2, version=2)]
+    # As late as can be: the new rows have been written somewhere.
+    monkeypatch.setattr("dlt.destinations.sql_jobs.SqlStagingReplaceFollowupJob.generate_sql", fail)
+    assert deployment.airflow.run(sync_mode="replace").task_state == "failed"
+    assert deployment.rows(CONTENT) == [(1, 1, "owner 1"), (2, 1, "owner 1")]
+    assert deployment.rows(ALL_TAGS) == [(4,)]
+
+
 def test_an_empty_collection_changes_nothing_in_other_modes(deployment: Deployment, api: ApiServer) -> None:
     api.records = [record(1)]
     deployment.run()
@@ -315,9 +331,7 @@ def test_a_backfill_over_an_api_without_a_past_reads_it_once(deployment: Deploym
     deployment.run()
     # Queued after that snapshot, so it has to read; the other one waits meanwhile, and finds it done.
     holds: list[Any] = []
-    waiting = deployment.run(
-        "backfill", FIRST, meanwhile=lambda: holds.append(deployment.run("backfill", SECOND))
-    )
+    waiting = deployment.run("backfill", FIRST, meanwhile=lambda: holds.append(deployment.run("backfill", SECOND)))
     assert holds[0].task_state == "success"
     assert waiting.task_state == "skipped"
     assert f"load {holds[0].xcom['load_id']} ({holds[0].run_id}) read everything" in waiting.log

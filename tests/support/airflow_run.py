@@ -15,6 +15,7 @@ import itertools
 import json
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def load_dag(folder: Path = DAGS) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    with environment_kept():
+    with only_our_warnings(), environment_kept():
         os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
         spec.loader.exec_module(module)
     return module.dag
@@ -103,12 +104,13 @@ class StartedAirflow:
     def __init__(self) -> None:
         os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
         # Imported here: the settings above and those of `conftest` are read when Airflow is imported.
-        from airflow import settings
-        from airflow.utils.db import initdb
+        with only_our_warnings():
+            from airflow import settings
+            from airflow.utils.db import initdb
 
-        # Another test may have imported Airflow before.
-        settings.configure_vars()
-        initdb()
+            # Another test may have imported Airflow before.
+            settings.configure_vars()
+            initdb()
         self.home = Path(os.environ["AIRFLOW_HOME"])
         self.dag = load_dag()
 
@@ -189,6 +191,7 @@ class StartedAirflow:
 
         log = io.StringIO()
         with (
+            only_our_warnings(),
             environment_kept(),
             _logging_into(log),
             # `DAG.test` creates manual runs with an interval of its own only.
@@ -214,6 +217,15 @@ def _results(run_id: str) -> tuple[Any, tuple[dict[str, Any], ...]]:
         value = found and XComModel.deserialize_value(found)
         extras = session.scalars(select(AssetEvent.extra).where(AssetEvent.source_run_id == run_id))
         return value, tuple(extras)
+
+
+@contextmanager
+def only_our_warnings() -> Iterator[None]:
+    """Airflow warns of its own libraries, in dozens; what this project does is an error, as everywhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", module=r"include\.|dag_file_")
+        yield
 
 
 @contextmanager

@@ -1,0 +1,317 @@
+"""What the README says against the code: names, defaults, numbers, sentences and links. No Airflow is imported."""
+
+import ast
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from include.connections import API_CONN_ID, DESTINATION_CONN_ID, api_values, destination_values
+from include.destinations import DESTINATION_REQUIREMENTS, DESTINATIONS
+from include.http_client import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
+from include.load_report import REPORTS_TABLE, LoadReport
+from include.options import SourceOptions
+from include.pagination import MAX_PASSES
+from include.resources import DATASETS
+from include.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text()
+DOCUMENTS = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+DECISIONS = sorted((PROJECT / "docs" / "decisions").glob("*.md"))
+DAG_FILE = PROJECT / "dags" / "datasets.py"
+SOURCES = [*PROJECT.glob("include/*.py"), *PROJECT.glob("demo/*.py"), DAG_FILE]
+
+# Code of one or of two backticks; the second may hold one.
+CODE = re.compile(r"``(.+?)``|`([^`]+)`")
+
+
+def section(title: str) -> str:
+    """The text below the heading `title`, up to the next one of its level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found, f"The README has no section {title}."
+    return found.group(1)
+
+
+def rows(text: str, first_heading: str) -> Iterator[list[str]]:
+    """The cells of the table in `text` whose first column has that heading."""
+    table = re.search(rf"^\| {re.escape(first_heading)} \|.*\n\| *-.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table, f"There is no table that begins with {first_heading}."
+    for line in table.group(1).splitlines():
+        yield [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def code_of(text: str) -> list[str]:
+    return [(double or single).strip() for double, single in CODE.findall(text)]
+
+
+@cache
+def constants_of(file: Path) -> dict[str, Any]:
+    """What is assigned to a name at the top of a module, where it is a plain value."""
+    assigned = {}
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                assigned[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    return assigned
+
+
+@cache
+def texts_in_the_code() -> tuple[str, ...]:
+    """Every text of the code, with `…` for what is filled in at run time; and the Makefile."""
+    found = [(PROJECT / "Makefile").read_text()]
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(_literal(part) for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return tuple(found)
+
+
+def _literal(part: ast.expr) -> str:
+    return part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "…"
+
+
+# --- commands
+
+
+def test_every_make_target_is_there() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", document.read_text())}
+    named |= set(re.findall(r"^(?:\$ )?make ([a-z-]+)", README, re.MULTILINE))
+    assert {"run", "ui", "test", "lint", "help", "install"} <= named <= targets
+
+
+def test_what_make_run_prints_is_quoted_in_its_own_words() -> None:
+    quoted = [line for line in README.splitlines() if re.match(r"(Demo API|Airflow|Loaded|Table|Where) {3,}", line)]
+    assert len(quoted) == 7
+    for line in quoted:
+        label = re.match(r"\w+(?: API)? +", line)
+        assert label
+        assert any(label.group() in text for text in texts_in_the_code()), line
+    rows_loaded, *_, ids = re.findall(r"\b2\d{3}\b", "\n".join(quoted[:5]))
+    assert rows_loaded == ids
+
+
+# --- names
+
+
+def test_the_table_of_options_is_that_of_the_code() -> None:
+    required = {"base_url", "api_key"}
+    defaults = {**vars(SourceOptions()), **DATASETS.options}
+    expected = {name: written(defaults[name]) for name in SourceOptions.get_resolvable_fields()}
+    expected |= dict.fromkeys(required, "required")
+    in_readme = {code_of(name)[0]: default for name, default, _ in rows(section("Options"), "option")}
+    assert in_readme == expected
+    assert list(in_readme) == list(expected), "in the order of the code"
+
+
+def written(default: object) -> str:
+    match default:
+        case None:
+            return "none"
+        case str():
+            return f"`{default}`"
+    return f"`{json.dumps(default)}`"
+
+
+def test_options_that_are_named_elsewhere_are_there() -> None:
+    known = set(SourceOptions.get_resolvable_fields())
+    for text in re.findall(r'"extra": (\{.*?\})\}', README, re.DOTALL) + re.findall(
+        r"--conn-extra '(.*?)'", README, re.DOTALL
+    ):
+        assert set(json.loads(text)) <= known
+    assert {name.lower() for name in re.findall(r"SOURCES__DATASETS__([A-Z_]+)\b", README)} <= known
+
+
+def test_the_variables_of_the_environment_are_those_of_the_code() -> None:
+    in_code = {
+        name for file in SOURCES for name in re.findall(r"environ\.get\(\s*\"(DATASETS_\w+)\"", file.read_text())
+    }
+    in_readme = {code_of(name)[0]: code_of(default)[0] for name, default, _ in rows(section("Options"), "variable")}
+    assert {name for name in in_readme if name.startswith("DATASETS_")} == in_code
+    configuration = HttpConfiguration()
+    for name, default in in_readme.items():
+        if name.startswith("RUNTIME__"):
+            assert float(default) == getattr(configuration, name.removeprefix("RUNTIME__").lower()), name
+    assert f"The connect timeout is {CONNECT_TIMEOUT_SECONDS:.0f}" in README
+
+
+def test_the_run_params_are_those_of_the_form() -> None:
+    (params,) = (
+        keyword.value
+        for node in ast.walk(ast.parse(DAG_FILE.read_text()))
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "params"
+    )
+    assert isinstance(params, ast.Dict)
+    in_form = [key.value for key in params.keys if isinstance(key, ast.Constant)]
+    assert [code_of(name)[0] for name, _ in rows(section("Run params"), "param")] == in_form
+
+
+def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
+    assert [code_of(row[0])[0] for row in rows(section("Connections"), "connection")] == [
+        API_CONN_ID,
+        DESTINATION_CONN_ID,
+    ]
+    schema = constants_of(PROJECT / "include" / "assets.py")["DATASET_NAME"]
+    for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):
+        assert name in README
+    for column in (RUN_COLUMN, LOADED_AT_COLUMN):
+        assert f"`{column}`" in section("Sync modes")
+
+
+def test_the_columns_of_the_history_are_all_explained() -> None:
+    explained = [name for row in rows(section("What is checked"), "column") for name in code_of(row[0])]
+    assert sorted(explained) == sorted(field.name for field in fields(LoadReport))
+
+
+def test_the_table_of_destinations_is_that_of_the_code() -> None:
+    in_readme = {code_of(row[0])[0]: row for row in rows(section("Destinations"), "connection type")}
+    assert set(in_readme) == set(DESTINATIONS)
+    for conn_type, (_, destination, required, install, modes, _) in in_readme.items():
+        entry = DESTINATIONS[conn_type]
+        assert code_of(destination) == [entry.destination_type]
+        assert install == DESTINATION_REQUIREMENTS[conn_type][1]
+        assert modes == ("`replace`" if entry.destination_type == "filesystem" else "all")
+        for field in (*entry.fields, *entry.options):
+            assert not field.meaning or field.sources[0] in code_of(required), f"{conn_type}: {field.name}"
+
+
+def test_the_table_of_sync_modes_has_each_mode() -> None:
+    (headings,) = re.findall(r"^\| \|(.*)\|$", section("Sync modes"), re.MULTILINE)
+    assert code_of(headings) == list(SYNC_MODES)
+
+
+def test_every_module_says_where_a_change_goes() -> None:
+    named = {
+        name for row in rows(section("How it flows"), "to change") for name in re.findall(r"\((.+?\.py)\)", row[1])
+    }
+    modules = {f"include/{file.name}" for file in PROJECT.glob("include/*.py") if file.name != "__init__.py"}
+    assert named == modules | {"dags/datasets.py"}
+
+
+# --- numbers
+
+
+def test_the_worst_case_is_the_product_of_the_defaults() -> None:
+    (retries,) = re.findall(r"\"DATASETS_TASK_RETRIES\", \"(\d+)\"", DAG_FILE.read_text())
+    attempts = HttpConfiguration().request_max_attempts
+    requests = (int(retries) + 1) * attempts
+    assert f"`RUNTIME__REQUEST_MAX_ATTEMPTS` = {requests} times" in section("Retries")
+    assert f"{requests} requests for a page" in (PROJECT / "CHANGELOG.md").read_text()
+    http, task = ([row[1], row[2]] for row in re_rows(section("Retries")))
+    assert http[0] == str(attempts)
+    assert task[0].startswith(f"{int(retries) + 1} ")
+    factor = HttpConfiguration().request_backoff_factor
+    assert [float(number) for number in re.findall(r"\d+", http[1])] == [factor * 2**n for n in range(attempts - 1)]
+
+
+def re_rows(text: str) -> list[list[str]]:
+    """The rows of the table whose first heading is empty."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\| [A-Z].*\|$", text, re.M)]
+
+
+def test_other_numbers_are_those_of_the_code() -> None:
+    statuses = ", ".join(map(str, RETRIED_STATUSES))
+    assert f"statuses {statuses}," in section("Retries")
+    assert f"up to {MAX_PASSES} passes" in section("Retries")
+    assert f"up to {MAX_PASSES} passes" in section("What is checked")
+    assert f"`MAX_PASSES` = {MAX_PASSES} times" in DECISIONS[0].read_text()
+    wait = HttpConfiguration().request_max_retry_delay
+    assert f"Up to {wait:.0f} s the worker waits" in section("Retries")
+    assert f"up to {SourceOptions().max_parallel_requests - 1} pages" in section("Options")
+
+
+# --- sentences
+
+
+def test_every_quoted_message_is_in_the_code() -> None:
+    messages = [code_of(row[0]) for row in rows(section("Troubleshooting"), "message")]
+    assert len(messages) > 30
+    quoted = re.findall(r"^> (.+)$", README, re.MULTILINE)
+    for (message,) in [*messages, [" ".join(quoted)]]:
+        for fragment in message.split("…"):
+            # What is between two gaps may be too short to say anything.
+            if len(fragment.strip("` ,.;:")) > 3:
+                assert any(fragment.strip() in text for text in texts_in_the_code()), fragment
+
+
+def test_headings_that_messages_send_to_are_there() -> None:
+    assert any("see the README's table of options" in text for text in texts_in_the_code())
+    assert section("Options")
+    assert any("the README has the table of both" in text for text in texts_in_the_code())
+    assert section("Destinations")
+    assert section("Sync modes")
+
+
+# --- files
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif not target.startswith("https://"):
+            assert (document.parent / target).exists(), target
+
+
+def test_paths_in_code_are_there() -> None:
+    for document in DOCUMENTS:
+        for path in re.findall(
+            r"`((?:include|tests|dags|docs|requirements-destinations)/[\w./-]+)`", document.read_text()
+        ):
+            assert (PROJECT / path).exists(), f"{document.name}: {path}"
+
+
+def test_decisions_are_numbered_and_say_what_violates_them() -> None:
+    for number, file in enumerate(DECISIONS, 1):
+        text = file.read_text()
+        assert file.name.startswith(f"{number:04}-")
+        assert text.startswith(f"# {number}. ")
+        last = text.strip().split("\n\n")[-1]
+        assert last.startswith("**A change violates this when**"), file.name
+
+
+def test_the_changelog_has_the_version_of_the_project() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert re.findall(r"^## (\S+)", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == project["version"]
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License\n                           Version 2.0, January 2004" in (PROJECT / "LICENSE").read_text()
+
+
+def test_the_example_connections_are_ones_that_the_project_takes() -> None:
+    example = json.loads((PROJECT / "connections.example.json").read_text())
+    assert list(example) == [API_CONN_ID, DESTINATION_CONN_ID]
+    api, destination = (connection(conn_id, **values) for conn_id, values in example.items())
+    values = api_values(api)
+    assert set(values.options) <= set(SourceOptions.get_resolvable_fields())
+    assert f"DEMO_API_KEY={values.api_key} " in README
+    assert f"--port {values.base_url.rpartition(':')[2]}`" in README
+    assert destination_values(destination).destination_type == "postgres"
+
+
+def connection(conn_id: str, extra: dict[str, Any] | None = None, **given: Any) -> Any:
+    nothing = dict.fromkeys(("conn_type", "host", "schema", "login", "password", "port"))
+    return SimpleNamespace(conn_id=conn_id, **{**nothing, **given}, extra_dejson=extra or {})
+
+
+def test_the_contents_are_the_headings() -> None:
+    contents = re.findall(r"\[([^\]]+)\]\(#", README.partition("\n## ")[0])
+    assert contents == re.findall(r"^## (.+)$", README, re.MULTILINE)
