@@ -1,6 +1,6 @@
 # Needs make, curl and Python 3.11 or newer. Everything else is installed into .venv, by uv where it is on PATH, else by pip.
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test lint
+.PHONY: help install run ui test lint up down
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -28,6 +28,13 @@ lint: $(DEV_STAMP) ## check style and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+up: ## the production stack with Docker Compose, on http://localhost:8080
+	@bin/make-env
+	docker compose up --build --detach --wait --remove-orphans
+
+down: ## stop the production stack, once running loads have ended; its data stays
+	docker compose --profile demo --profile flower down
 
 install: $(RUN_STAMP) ## install what `make run` and `make ui` need into .venv
 	@:

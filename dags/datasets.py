@@ -59,6 +59,9 @@ with DAG(
     for resource in RESOURCES:
         load_task(
             resource,
+            # A task in a pool that does not exist never starts: a pool is used only where the deployment names one.
+            pool=os.environ.get("DATASETS_POOL") or None,
+            pool_slots=int(os.environ.get("DATASETS_POOL_SLOTS") or "1"),
             retries=int(os.environ.get("DATASETS_TASK_RETRIES", "3")),
             retry_delay=timedelta(seconds=float(os.environ.get("DATASETS_TASK_RETRY_DELAY_SECONDS", "60"))),
             retry_exponential_backoff=2.0,

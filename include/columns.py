@@ -167,7 +167,7 @@ def _timestamps(texts: pa.Array) -> pa.Array:
 
 
 def give_ids_to_arrow_rows() -> None:
-    """Rows of Arrow tables carry `_dlt_load_id` and `_dlt_id` only where dlt is told so (facts.md 34)."""
+    """Rows of Arrow tables carry `_dlt_load_id` and `_dlt_id` only where dlt is told so."""
     for option in ("add_dlt_load_id", "add_dlt_id"):
         key = f"normalize.parquet_normalizer.{option}"
         if dlt.config.get(key) is None:

@@ -1,12 +1,13 @@
 """Airflow connections as a dlt config provider.
 
-In: dlt's look-ups, thousands a run (facts.md 17). Out: values of the connections `datasets_api` and
+In: dlt's look-ups, thousands a run. Out: values of the connections `datasets_api` and
 `datasets_destination`, each looked up once per task process, only in the task, only when asked for. It is asked
 before every other provider, so that a connection wins over environment and files. Keys it answers:
 `api_key`, `sources.<resource>.<option>`, `destination.<type>.credentials[.<field>]`, `destination.<type>.<field>`.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +26,7 @@ from include.connections import (
     destination_values,
 )
 from include.errors import ConfigurationError
+from include.options import SourceOptions
 from include.redaction import STANDS_ALONE_BELOW, forms_of, register
 
 
@@ -87,6 +89,7 @@ class ConnectionsProvider(ConfigProvider):
             )
         values = api_values(connection)
         _keep_secret(values.api_key)
+        _refuse_misspelt(values.options)
         return {**values.options, "base_url": values.base_url, "api_key": values.api_key}
 
     @cached_property
@@ -101,12 +104,23 @@ class ConnectionsProvider(ConfigProvider):
 def register_connections() -> ConnectionsProvider:
     """Put a new provider before all others, in place of an earlier one.
 
-    The helper builds dlt's list of providers anew (facts.md 13), so this belongs into its `on_before_run`.
+    The helper builds dlt's list of providers anew, so this belongs into its `on_before_run`.
     """
     provider = ConnectionsProvider()
     providers = Container()[PluggableRunContext].providers
     providers.providers[:] = [provider, *(other for other in providers.providers if other.name != provider.name)]
     return provider
+
+
+def _refuse_misspelt(extra: Mapping[str, object]) -> None:
+    """An option that is ignored for a letter can cost rows: `cursorpath` would make each run a snapshot."""
+    options = [str(name) for name in SourceOptions.get_resolvable_fields()]
+    for name in extra:
+        close = get_close_matches(name.lower(), options, n=1, cutoff=0.85)
+        if name not in options and close:
+            raise ConfigurationError(
+                f"The extra of the connection `{API_CONN_ID}` has `{name}`, which is no option. Did you mean `{close[0]}`?"
+            )
 
 
 def _look_up(conn_id: str) -> Connection | None:

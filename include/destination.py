@@ -1,8 +1,8 @@
 """The dlt destination of this run: from the connection, or the embedded DuckDB file.
 
 In: the connections' provider and the run's own name. Out: a dlt destination that stages in a place of this run
-alone, and the turn to write into it. Concurrent runs that share dlt's staging tables lose rows silently
-(facts.md 23); and DuckDB takes one writing process at a time (24).
+alone, and the turn to write into it. Concurrent runs that share dlt's staging tables lose rows silently;
+and DuckDB takes one writing process at a time.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from include.config_provider import ConnectionsProvider
 from include.connections import DestinationValues, missing_requirement
-from include.errors import ConfigurationError
+from include.errors import ConfigurationError, TransientError
 from include.postgres_destination import SideBySideClient, side_by_side_postgres, staging_in_use
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,11 @@ log = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parent.parent
 EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
 
-# The loader file formats that were measured to be fastest (facts.md 26, 32); others take dlt's preferred one.
-FILE_FORMATS: dict[str, TLoaderFileFormat] = {"duckdb": "parquet"}
+# How long a run waits for its turn in MariaDB, which knows no endless wait: longer than any task may run.
+LONGEST_TURN_SECONDS = 24 * 60 * 60
+
+# The loader file formats that were measured to be fastest; others take dlt's preferred one.
+FILE_FORMATS: dict[str, TLoaderFileFormat] = {"duckdb": "parquet", "filesystem": "parquet"}
 
 
 def open_destination(provider: ConnectionsProvider, run_name: str) -> Destination[Any, Any]:
@@ -89,12 +92,17 @@ def _mariadb_turn(values: DestinationValues) -> Iterator[None]:
     from sqlalchemy import URL, create_engine, text
 
     assert not isinstance(values.credentials, str)
-    place = {name: values.credentials.get(name) for name in ("username", "password", "host", "port", "database")}
-    engine = create_engine(URL.create(str(values.credentials["drivername"]), **place))  # type: ignore[arg-type]
-    with engine.connect() as connection:
-        connection.execute(text("SELECT GET_LOCK(:name, -1)"), {"name": f"datasets {place['database']}"})
-        yield
-    engine.dispose()
+    parts = ("username", "password", "host", "port", "database", "query")
+    place: dict[str, Any] = {name: values.credentials[name] for name in parts if name in values.credentials}
+    engine = create_engine(URL.create(str(values.credentials["drivername"]), **place))
+    try:
+        with engine.connect() as connection:
+            question = {"name": f"datasets {place.get('database')}", "seconds": LONGEST_TURN_SECONDS}
+            if connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), question).scalar() != 1:
+                raise TransientError("MariaDB gave this run no turn to write: another run has held it for too long.")
+            yield
+    finally:
+        engine.dispose()
 
 
 @contextmanager

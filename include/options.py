@@ -22,6 +22,7 @@ from dlt.common.typing import TSecretStrValue
 from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
 from jsonpath_ng.exceptions import JSONPathError  # type: ignore[import-untyped]
 
+from include.connections import API_CONN_ID
 from include.errors import ConfigurationError
 from include.resources import Resource
 
@@ -120,7 +121,7 @@ def resolve_options(resource: Resource, run_params: Mapping[str, object] | None 
     except ConfigFieldMissingException as error:
         missing = ", ".join(f"`{name}`" for name in error.traces)
         raise ConfigurationError(
-            f"The source `{resource.name}` has no {missing}: set the Airflow connection `{resource.name}_api`, or, "
+            f"The source `{resource.name}` has no {missing}: set the Airflow connection `{API_CONN_ID}`, or, "
             f"without Airflow, {', '.join('__'.join((*section, name)).upper() for name in error.traces)}."
         ) from None
     except ConfigValueCannotBeCoercedException as error:

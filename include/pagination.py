@@ -2,10 +2,10 @@
 
 In: the pages of one collection, in order, as dlt's REST client hands them over. Out: the same pages, each record
 once, and a `ReadProgress` with what the API promised and what came. dlt's own paginator takes `total` as a stop
-rule only, and ends green on an answer that holds no records at all (facts.md 19 and 21).
+rule only, and ends green on an answer that holds no records at all.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -61,6 +61,8 @@ class WholeReadPaginator(OffsetPaginator):
         )
         self._options = options
         self.progress = progress
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when the read is over, well or not."""
         self._selector = json_path("data_selector", options.data_selector)
         self._total_selector = json_path("total_path", options.total_path) if options.total_path else None
         self._start_pass()
@@ -90,6 +92,15 @@ class WholeReadPaginator(OffsetPaginator):
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
         """Check one page, drop from `data`, in place, the records that were read before, and plan the next."""
+        goes_on = False
+        try:
+            self._take(response, data)
+            goes_on = self.has_next_page
+        finally:
+            if not goes_on:
+                self.on_end()
+
+    def _take(self, response: Response, data: list[Any] | None) -> None:
         body = response.json()
         records = self._records_of(body)
         ids = [self._id_of(record) for record in records]

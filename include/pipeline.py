@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 def load_task(resource: Resource, **operator_arguments: Any) -> PythonOperator:
     """The task that loads `resource`; `operator_arguments` go to Airflow's operator. For use in a `with DAG`."""
-    # Before `dlt.pipeline`: the group decides where dlt keeps its files (facts.md 13).
+    # Before `dlt.pipeline`: the group decides where dlt keeps its files.
     # What the task leaves on disk is needed until its end and removed there (`whole`), not half-way.
     group = PipelineTasksGroup(resource.name, wipe_local_data=False)
     pipeline = dlt.pipeline(resource.name, dataset_name=DATASET_NAME)
@@ -52,7 +52,7 @@ def load_task(resource: Resource, **operator_arguments: Any) -> PythonOperator:
     )
     assert isinstance(operator, PythonOperator)
     operator.python_callable = load.whole(operator.python_callable)
-    # dlt makes the folder at once; a parse leaves nothing behind (facts.md 16), and the task makes it again.
+    # dlt makes the folder at once; a parse leaves nothing behind, and the task makes it again.
     shutil.rmtree(working_folder, ignore_errors=True)
     return operator
 

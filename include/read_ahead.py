@@ -39,6 +39,7 @@ class ReadAhead:
         self._offset_param = quote_plus(offset_param)
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: dict[int, Future[requests.Response]] = {}
+        self._ended = False
 
     def __call__(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Answer `request`, from what was fetched ahead where it was. Raises what the inner `send` raises."""
@@ -46,6 +47,9 @@ class ReadAhead:
         # The hops of a redirect come through here too; they are part of a request, not one of the plan.
         if asked is None or not kwargs.get("allow_redirects", True):
             return self._send(request, **kwargs)
+        if self._ended:
+            self._ended = False
+            self._budget.start()
         offset = int(asked.group(1))
         upcoming = list(islice(self._upcoming(offset), self._parallel - 1))
         if not upcoming and offset not in self._ahead:
@@ -55,15 +59,23 @@ class ReadAhead:
             if planned not in self._ahead:
                 self._ahead[planned] = self._fetch(request, planned, kwargs)
         try:
-            return self._ahead.pop(offset).result()
+            response = self._ahead.pop(offset).result()
         except BaseException:
-            self._budget.stop()
-            self._forget(keep=set())
+            self.end()
             raise
-        finally:
-            if not self._ahead and self._pool:
-                self._pool.shutdown(wait=False)
-                self._pool = None
+        # dlt's REST client takes what is no success for the end, and so does this.
+        if not response.ok:
+            self.end()
+        return response
+
+    def end(self) -> None:
+        """The read is over, well or not: what is still waiting to be sent is not sent. Another read may begin."""
+        self._ended = True
+        self._budget.stop()
+        self._forget(keep=set())
+        if self._pool:
+            self._pool.shutdown(wait=False)
+            self._pool = None
 
     def _fetch(
         self, request: requests.PreparedRequest, offset: int, kwargs: dict[str, Any]

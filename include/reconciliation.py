@@ -1,7 +1,7 @@
 """Compares a load with what the API promised: every record that was read has to be in the table.
 
 In: what the read saw and the dataset after the load. Out: the number of the table's rows that this load wrote;
-or an error that fails the run. `total` is only a stop rule to dlt (facts.md 19); here it is a promise.
+or an error that fails the run. `total` is only a stop rule to dlt; here it is a promise.
 """
 
 from collections.abc import Hashable, Iterable, Iterator

@@ -2,7 +2,7 @@
 
 In: the secrets of this process, registered as soon as they are known. Out: text and exceptions without them,
 raw, URL-encoded, escaped as in JSON, HTML or a Python literal. Airflow's own masking knows the raw form only and
-skips values shorter than five characters (facts.md 8), so the project does not rely on it.
+skips values shorter than five characters, so the project does not rely on it.
 """
 
 import html

@@ -1,7 +1,7 @@
 """Which failures Airflow tries again, and when.
 
 In: the exception of a failed task, with everything that caused it. Out: Airflow's `RetryDecision`. dlt wraps each
-failure two or three times (facts.md 4), so the whole chain of causes is walked. Airflow asks the policy in
+failure two or three times, so the whole chain of causes is walked. Airflow asks the policy in
 the task's process and never goes past the task's `retries`.
 """
 

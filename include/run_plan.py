@@ -4,7 +4,7 @@ In: Airflow's context, the options, the history of loads. Out: the window (None:
 or a skip, with a sentence that says which load holds the data.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AirflowRun:
-    """What the plan needs of Airflow's context. Instants are UTC; None where Airflow has none (facts.md 2)."""
+    """What the plan needs of Airflow's context. Instants are UTC; None where Airflow has none."""
 
     dag_id: str
     run_id: str
@@ -64,7 +64,7 @@ class AirflowRun:
 
 
 def plan_window(
-    options: "SourceOptions", mode: "SyncMode", run: AirflowRun, history: Iterable["LoadReport"]
+    options: "SourceOptions", mode: "SyncMode", run: AirflowRun, history: Sequence["LoadReport"]
 ) -> LoadWindow | None:
     """The window that `run` loads; None: a snapshot.
 
@@ -83,6 +83,10 @@ def plan_window(
     if not (options.cursor_path and mode.takes_window):
         _skip_what_a_snapshot_holds(mode, run, history)
         return None
+    if requested is None and (loaded := next((_covered(report) for report in history if _is_of(run, report)), None)):
+        # Cleared and run again: the same work, whatever has been loaded since. In `append` what this run added before
+        # is replaced by what it adds now.
+        return loaded
     try:
         return run_window(
             run.kind,
@@ -95,6 +99,10 @@ def plan_window(
         )
     except NothingToLoad as nothing:
         raise AirflowSkipException(str(nothing)) from None
+
+
+def _is_of(run: AirflowRun, report: "LoadReport") -> bool:
+    return (report.dag_id, report.run_id) == (run.dag_id, run.run_id) and report.window_end is not None
 
 
 def _covered(report: "LoadReport") -> LoadWindow:

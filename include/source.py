@@ -72,9 +72,12 @@ def rest_config(
     """The declarative configuration: client, authentication, endpoint, pagination."""
     budget = RequestBudget(options.max_parallel_requests, options.requests_per_second)
     session = open_session(options.max_parallel_requests, budget)
-    session.send = ReadAhead(  # type: ignore[method-assign]
+    ahead = ReadAhead(
         session.send, paginator.upcoming, options.offset_param, options.max_parallel_requests, budget
     )
+    session.send = ahead  # type: ignore[method-assign]
+    # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
+    paginator.on_end = lambda: ahead.end()
     return {
         "client": {
             "base_url": options.base_url,
@@ -97,7 +100,7 @@ def rest_config(
                 "endpoint": {
                     "path": options.path,
                     "params": {**options.params, **_window_params(options, window)},
-                    # Compiled: dlt would compile a text anew for each page (facts.md 33).
+                    # Compiled: dlt would compile a text anew for each page.
                     "data_selector": json_path("data_selector", options.data_selector),
                     "paginator": paginator,
                 },

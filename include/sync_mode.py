@@ -35,7 +35,7 @@ class SyncMode:
 
 
 def _merge(name: SyncModeName, strategy: Literal["delete-insert", "scd2"], takes_window: bool) -> SyncMode:
-    # Not "upsert": it fails when a load holds an id twice (facts.md 35).
+    # Not "upsert": it fails when a load holds an id twice.
     return SyncMode(name, {"disposition": "merge", "strategy": strategy}, strategy, takes_window)
 
 

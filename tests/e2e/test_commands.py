@@ -16,9 +16,7 @@ ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 180
 
 
-def run(
-    *command: str | Path, cwd: Path = ROOT, **environment: str | Path | None
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path = ROOT, **environment: str | Path | None) -> subprocess.CompletedProcess[str]:
     """`command` with variables added, or removed where they are None."""
     variables = os.environ | {name: str(value) for name, value in environment.items() if value is not None}
     for name in (name for name, value in environment.items() if value is None):
@@ -54,9 +52,7 @@ def test_help_lists_every_target() -> None:
 def test_airflow_takes_defaults_from_its_project_from_anywhere(tmp_path: Path) -> None:
     link = tmp_path / "airflow"
     link.symlink_to(ROOT / "bin" / "airflow")
-    answer = run(
-        link, "config", "get-value", "core", "dags_folder", cwd=tmp_path, AIRFLOW_HOME=tmp_path / "home"
-    )
+    answer = run(link, "config", "get-value", "core", "dags_folder", cwd=tmp_path, AIRFLOW_HOME=tmp_path / "home")
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip().splitlines()[-1] == str(ROOT / "dags")
     assert (tmp_path / "home" / "airflow.cfg").exists()
@@ -96,9 +92,7 @@ def test_demo_loads_what_the_api_serves(airflow_home: Path, tmp_path: Path) -> N
     assert f"{served} rows, {served} distinct ids" in finished.stdout
     assert str(database) in finished.stdout
     with duckdb.connect(str(database), read_only=True) as connection:
-        counted = connection.execute(
-            "SELECT count(*), count(DISTINCT id) FROM datasets_raw.datasets"
-        ).fetchone()
+        counted = connection.execute("SELECT count(*), count(DISTINCT id) FROM datasets_raw.datasets").fetchone()
     assert counted == (served, served)
     assert not left_over(ours), "the demo stops what it started"
 

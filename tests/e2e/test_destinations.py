@@ -154,11 +154,10 @@ def duckdb_file(tmp_path: Path) -> Place:
         pytest.param("postgres", marks=pytest.mark.postgres),
         pytest.param("mysql", marks=pytest.mark.mysql),
         "sqlite",
-        "duckdb_file",
     ]
 )
 def place(request: pytest.FixtureRequest, deployment: Deployment) -> Place:
-    """Each database in turn, as the destination of the deployment."""
+    """Each database in turn, as the destination of the deployment; DuckDB is that of `test_sync_modes`."""
     place: Place = request.getfixturevalue(request.param)
     deployment.destination(**place.connection)
     return place
@@ -264,6 +263,23 @@ def test_a_failed_run_leaves_the_table_and_nothing_else(
         assert deployment.airflow.run(sync_mode=mode).task_state == "failed"
     assert place.query("SELECT count(*), sum(version) FROM datasets") == [(150, 150)]
     assert place.schemas() == {"datasets_raw"}
+
+
+def test_a_duckdb_file_of_a_connection_is_as_good_as_the_embedded_one(
+    duckdb_file: Place, deployment: Deployment, api: ApiServer
+) -> None:
+    deployment.destination(**duckdb_file.connection)
+    api.records = BEFORE
+    deployment.run()
+    api.records = AFTER
+    deployment.run()
+    assert duckdb_file.query(CONTENT) == EXPECTED["merge"][1]
+    deployment.run(sync_mode="append")
+    deployment.run(sync_mode="replace")
+    assert duckdb_file.query(CONTENT) == EXPECTED["replace"][1]
+    assert duckdb_file.schemas() == {"datasets_raw"}
+    # Nothing went into the embedded one.
+    assert not deployment.database.exists()
 
 
 # --- a folder

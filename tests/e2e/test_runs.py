@@ -1,5 +1,6 @@
 """Where a run's settings come from, what it makes of failures, and that no secret gets out of it."""
 
+import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -292,4 +293,21 @@ def test_a_refused_connection_keeps_the_key(guarded: Deployment, api: ApiServer)
     outcome = guarded.airflow.run()
     assert outcome.task_state == "failed"
     assert "Connection refused" in outcome.reason
+    assert leaks(guarded, outcome) == []
+
+
+def test_whatever_a_library_says_of_the_key_is_redacted(guarded: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(*_: object) -> None:
+        logging.getLogger("some.library").warning("GET %s", f"/?key={quote_plus(KEY)}", extra={"key": KEY})
+        try:
+            raise KeyError(KEY)
+        except KeyError as error:
+            logging.getLogger("some.library").exception("It does not work.")
+            raise OSError(5, f"Cannot write to https://host/?key={quote(KEY, safe='')}") from error
+
+    monkeypatch.setattr("include.reconciliation.reconcile", careless)
+    outcome = guarded.airflow.run()
+    assert outcome.task_state == "failed"
+    assert "GET /?key=***" in outcome.log
+    assert "Cannot write to https://host/?key=***" in outcome.log
     assert leaks(guarded, outcome) == []

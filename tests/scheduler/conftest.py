@@ -32,9 +32,7 @@ def running(database: str | None, tmp_path_factory: pytest.TempPathFactory) -> I
     """Scheduler, DAG processor and API server; the DAG is paused until a test wants it."""
     metadata = database.replace("postgresql://", "postgresql+psycopg2://") if database else None
     # SQLite takes one writer: fewer tasks at once keep the scheduler in time.
-    with RunningAirflow(
-        tmp_path_factory.mktemp("airflow"), metadata, parallelism=8 if database else 2
-    ) as airflow:
+    with RunningAirflow(tmp_path_factory.mktemp("airflow"), metadata, parallelism=8 if database else 2) as airflow:
         with suppress(KeyError):
             del airflow.environment["DATASETS_DUCKDB_PATH"]
         yield airflow

@@ -20,9 +20,7 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
     """A collection of 250 records that cannot be asked for its past."""
-    with ApiServer(
-        records=[{"id": number, "name": f"n{number}"} for number in range(250)], key=KEY
-    ) as server:
+    with ApiServer(records=[{"id": number, "name": f"n{number}"} for number in range(250)], key=KEY) as server:
         yield server
 
 
@@ -78,13 +76,9 @@ def test_manual_scheduled_and_backfill_runs_each_leave_the_table_as_the_api_is(
             assert form not in path.read_text(errors="replace"), path
 
 
-def test_a_wrong_key_fails_at_once_and_says_why(
-    running: RunningAirflow, api: ApiServer, tmp_path: Path
-) -> None:
+def test_a_wrong_key_fails_at_once_and_says_why(running: RunningAirflow, api: ApiServer, tmp_path: Path) -> None:
     running.connection("datasets_api", api.connection_json(key="wrong-key-of-somebody"))
-    running.connection(
-        "datasets_destination", json.dumps({"conn_type": "duckdb", "host": str(tmp_path / "w.duckdb")})
-    )
+    running.connection("datasets_destination", json.dumps({"conn_type": "duckdb", "host": str(tmp_path / "w.duckdb")}))
     running.api("PATCH", "dags/datasets", {"is_paused": False})
     run_id = running.trigger()
     assert running.wait_for(lambda run: run["dag_run_id"] == run_id) == {run_id: "failed"}

@@ -1,6 +1,6 @@
 """Runs that overlap, on PostgreSQL, with one killed in the middle: the table is the API's, exactly.
 
-By default dlt's runs share staging tables and lose rows silently (facts.md 23); with `staging_dataset_name_layout` in
+By default dlt's runs share staging tables and lose rows silently; with `staging_dataset_name_layout` in
 `destination.open_destination` taken back to dlt's default this test fails.
 """
 
@@ -74,9 +74,7 @@ def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
         cursor = connection.cursor()
 
         def staging_schemas() -> int:
-            cursor.execute(
-                "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'datasets\\_raw\\_staging\\_%'"
-            )
+            cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'datasets\\_raw\\_staging\\_%'")
             return int(cursor.fetchone()[0])
 
         running.api("PATCH", "dags/datasets", {"is_paused": False})
@@ -86,10 +84,11 @@ def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
             *("--to-date", (FIRST_DAY + timedelta(days=DAYS - 1)).date().isoformat()),
             *("--reprocess-behavior", "completed"),
         )
-        manual = running.trigger(
-            window_start=(TODAY - timedelta(days=1)).isoformat(), window_end=TODAY.isoformat()
+        manual = running.trigger(window_start=(TODAY - timedelta(days=1)).isoformat(), window_end=TODAY.isoformat())
+        # Pages of at least three windows have been asked for: their loads are under way.
+        wait_until(
+            lambda: len({r.query.get("since") for r in api.requests}) >= 3, 300, "no three runs at the same time"
         )
-        wait_until(lambda: staging_schemas() >= 3, 300, "no three runs loaded at the same time")
         kill_one_task(running)
         states = running.wait_for(lambda run: run["run_type"] == "backfill" and is_ours(run), count=DAYS)
         assert running.wait_for(lambda run: run["dag_run_id"] == manual) == {manual: "success"}

@@ -138,7 +138,7 @@ def test_the_variables_of_the_environment_are_those_of_the_code() -> None:
     in_code = {
         name for file in SOURCES for name in re.findall(r"environ\.get\(\s*\"(DATASETS_\w+)\"", file.read_text())
     }
-    in_readme = {code_of(name)[0]: code_of(default)[0] for name, default, _ in rows(section("Options"), "variable")}
+    in_readme = {code_of(name)[0]: default.strip("`") for name, default, _ in rows(section("Options"), "variable")}
     assert {name for name in in_readme if name.startswith("DATASETS_")} == in_code
     configuration = HttpConfiguration()
     for name, default in in_readme.items():

@@ -106,6 +106,14 @@ def test_child_rows_of_a_changed_record_are_replaced(loader: Loader, server: Api
     assert loader.query("SELECT value FROM datasets__tags ORDER BY ALL") == [("c",), ("z",)]
 
 
+def test_a_table_that_was_replaced_can_be_merged_from_then_on(loader: Loader, server: ApiServer) -> None:
+    server.records = [{"id": 1, "files": [{"sizes": [1, 2]}]}, {"id": 2, "files": [{"sizes": [3]}]}]
+    loader.run(server, "replace")
+    server.records = [{"id": 1, "files": [{"sizes": [9]}]}]
+    loader.run(server, "merge")
+    assert loader.query("SELECT value FROM datasets__files__sizes ORDER BY ALL") == [(3,), (9,)]
+
+
 def test_nested_values_can_stay_json(loader: Loader, server: ApiServer) -> None:
     server.records = [
         {"id": 1, "tags": ["a", {"b": 10**30}], "owner": {"name": "Ada"}},
@@ -504,6 +512,23 @@ def test_the_key_is_nowhere_after_a_load(
     for file in loader.home.rglob("*"):
         if file.is_file():
             assert leaks(key, file.read_bytes().decode("utf-8", "replace")) == [], file
+
+
+def test_pages_that_fail_side_by_side_leak_nothing_and_are_asked_for_four_times_each(
+    loader: Loader, server: ApiServer, logs: Logs, waits: list[float]
+) -> None:
+    key = KEYS[0]
+    server.records, server.key, server.key_param = numbered(1000), key, "k"
+    answer: Any = None
+    server.script(lambda request: answer if request.offset else None)
+    for found in (Answer(503), Answer(429), CLOSE, Answer(401), Answer(200, '{"note": "' + key)):
+        answer = found
+        server.requests.clear()
+        with pytest.raises(PipelineStepFailed) as caught:
+            loader.run(server, max_parallel_requests=8, api_key_param="k")
+        assert max(server.count(offset) for offset in server.offsets) <= 4
+        text = "".join(traceback.format_exception(caught.value)) + str(loader.pipeline.last_trace)
+        assert leaks(key, text + "\n".join(logs.texts)) == []
 
 
 def test_the_source_does_not_show_its_key(loader: Loader) -> None:
