@@ -31,10 +31,10 @@ EXACT_IN_DOUBLE = 2**53
 # Only such texts are cast in columns: with a zone, to the microsecond. Others are dlt's to parse.
 _PLAIN_TIMESTAMP = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 
-_FIRST_INSTANT, _LAST_INSTANT = (
-    (instant.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    for instant in (datetime.min, datetime.max)
-)
+# What Python's calendar holds, in microseconds since 1970. Arrow's is longer, and dlt reads timestamps in Python's.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_INSTANT = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_END_OF_TIME = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH + timedelta(days=1)) // timedelta(microseconds=1)
 
 _ARROW_TYPES: dict[TDataType, pa.DataType] = {
     "bool": pa.bool_(),
@@ -159,9 +159,8 @@ def _timestamps(texts: pa.Array) -> pa.Array:
         instants = pc.cast(texts, _ARROW_TYPES["timestamp"])
     except pa.ArrowInvalid:
         raise NotPlain from None
-    # Arrow's calendar is longer than Python's, in which dlt reads them.
     bounds = pc.min_max(instants)
-    if _FIRST_INSTANT > bounds["min"].value or bounds["max"].value > _LAST_INSTANT:
+    if bounds["min"].value < _FIRST_INSTANT or bounds["max"].value >= _END_OF_TIME:
         raise NotPlain
     return instants
 

@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.util.retry import Retry
 
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
-from include.redaction import redact
+from include.redaction import redact, redact_data
 from include.request_budget import RequestBudget
 
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
@@ -204,7 +204,7 @@ def parse_json(response: requests.Response) -> Any:
 
     Raises ResponseShapeError (permanent) when there is none.
     """
-    body = response.content
+    body = redact_data(response.content)
     try:
         # orjson turns integers beyond 64 bits into floats; the standard library keeps every digit.
         if _LONG_NUMBER in body.translate(_ANY_DIGIT_TO_ZERO):

@@ -59,14 +59,10 @@ class ReadAhead:
             if planned not in self._ahead:
                 self._ahead[planned] = self._fetch(request, planned, kwargs)
         try:
-            response = self._ahead.pop(offset).result()
+            return self._ahead.pop(offset).result()
         except BaseException:
             self.end()
             raise
-        # dlt's REST client takes what is no success for the end, and so does this.
-        if not response.ok:
-            self.end()
-        return response
 
     def end(self) -> None:
         """The read is over, well or not: what is still waiting to be sent is not sent. Another read may begin."""

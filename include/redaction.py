@@ -18,10 +18,13 @@ from urllib.parse import quote, quote_plus
 REPLACEMENT = "***"
 # Values shorter than this are replaced only where they stand alone: "a" must not blank every a of a message.
 STANDS_ALONE_BELOW = 5
+# In records only values that can be nothing else are replaced: to blank a common word there would change data.
+IN_DATA_FROM = 8
 
 _lock = threading.Lock()
 _secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
+_in_data: tuple[bytes, ...] = ()
 _records_are_redacted = False
 
 
@@ -40,11 +43,13 @@ def forms_of(secret: str) -> set[str]:
 
 def register(secret: str) -> None:
     """Remember `secret`, so that `redact` removes it from now on. An empty one is ignored."""
-    global _pattern
+    global _pattern, _in_data
     if not secret:
         return
     with _lock:
         _secrets.add(secret)
+        spellings = {form for known in _secrets if len(known) >= IN_DATA_FROM for form in forms_of(known)}
+        _in_data = tuple(form.encode() for form in sorted(spellings, key=len, reverse=True))
         # Longest first: a secret that contains another has to be replaced whole.
         _pattern = re.compile("|".join(_any_spelling(known) for known in sorted(_secrets, key=len, reverse=True)))
 
@@ -78,6 +83,17 @@ def _any_spelling_of_character(character: str) -> str:
 def redact(text: str) -> str:
     """`text` with every registered secret replaced by `***`."""
     return _pattern.sub(REPLACEMENT, text) if _pattern else text
+
+
+def redact_data(body: bytes) -> bytes:
+    """The body of an answer without the secrets that it repeats, such as the key in a link from a record to itself.
+
+    Only secrets of `IN_DATA_FROM` characters or more, in their usual spellings: a record is data, not a message.
+    """
+    for form in _in_data:
+        if form in body:
+            body = body.replace(form, REPLACEMENT.encode())
+    return body
 
 
 def redact_error(error: BaseException) -> None:

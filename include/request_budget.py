@@ -41,7 +41,7 @@ class RequestBudget:
         # One thread at a time waits for the pause and the rate, and the others for it: whoever comes first goes first.
         self._gate = threading.Lock()
         self._limiter = Limiter(_rate(requests_per_second)) if requests_per_second else None
-        self._step_seconds = max(0.001, min(STEP_SECONDS, 0.1 / (requests_per_second or 1)))
+        self._poll_seconds = max(0.001, min(STEP_SECONDS, 0.1 / (requests_per_second or 1)))
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -92,13 +92,13 @@ class RequestBudget:
                 raise ReadStopped
             if pause_seconds > 0:
                 step_seconds = min(pause_seconds, STEP_SECONDS)
-                time.sleep(step_seconds)
-                waited_until += step_seconds
             # Not the limiter's own wait: it would not see a pause that begins meanwhile, nor `stop`.
             elif self._limiter is None or self._limiter.try_acquire("api", blocking=False):
                 return
             else:
-                time.sleep(self._step_seconds)
+                step_seconds = self._poll_seconds
+            time.sleep(step_seconds)
+            waited_until = max(waited_until + step_seconds, time.monotonic())
 
 
 def _rate(requests_per_second: float) -> Rate:

@@ -1,4 +1,4 @@
-"""A whole Airflow on this machine: scheduler, DAG processor and API server, as a user has them.
+"""A whole Airflow on this machine: scheduler, DAG processor and API server, as a user has them; more when asked for.
 
 In: a folder, and optionally a database for Airflow's metadata. Out: the REST API, the CLI, and the processes, to
 be shared by all tests that need a scheduler. Its connections live in the metadata database, so tests can change them.
@@ -10,10 +10,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import psutil
 import requests
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -26,13 +28,24 @@ T = TypeVar("T")
 
 
 class RunningAirflow:
-    """Starts on entry, ends what it started on exit, by process group. `parallelism`: tasks at the same time."""
+    """Starts on entry, ends what it started on exit. `parallelism`: tasks at the same time.
 
-    def __init__(self, home: Path, metadata_url: str | None = None, parallelism: int = 8) -> None:
+    `environment` goes to every process; `also` are processes beside the three that every Airflow has.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        metadata_url: str | None = None,
+        parallelism: int = 8,
+        environment: Mapping[str, str] | None = None,
+        also: tuple[str, ...] = (),
+    ) -> None:
         self.home = home
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._also = also
         self.environment = {
             **os.environ,
             "AIRFLOW_HOME": str(home),
@@ -55,11 +68,12 @@ class RunningAirflow:
         self.environment.pop("AIRFLOW_CONN_DATASETS_DESTINATION", None)
         if metadata_url:
             self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = metadata_url
+        self.environment |= environment or {}
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
         self.cli("db", "migrate")
-        for name in ("api-server", "scheduler", "dag-processor"):
+        for name in ("api-server", "scheduler", "dag-processor", *self._also):
             self.start(name)
         wait_until(self._is_up, START_SECONDS, f"Airflow did not start; its logs are in {self.home}")
         return self
@@ -68,11 +82,11 @@ class RunningAirflow:
         for name in list(self._processes):
             self.stop(name)
 
-    def start(self, name: str) -> None:
-        """Start one of Airflow's processes, in a process group of its own."""
+    def start(self, name: str, *command: str) -> None:
+        """Start one of Airflow's processes, in a process group of its own; `command`: where it is not the name."""
         log = (self.home / f"{name}.log").open("ab")
         self._processes[name] = subprocess.Popen(
-            [AIRFLOW, name],
+            [AIRFLOW, *(command or (name,))],
             env=self.environment,
             stdout=log,
             stderr=log,
@@ -80,21 +94,25 @@ class RunningAirflow:
             start_new_session=True,
         )
 
-    def stop(self, name: str, with_signal: int = signal.SIGTERM) -> None:
-        """End a process that was started here, and what it started."""
+    def stop(self, name: str) -> None:
+        """End a process that was started here, and what it started: asked first, killed after 20 seconds."""
+        process = self._processes[name]
+        started = tree(process.pid)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        psutil.wait_procs(started, 20)
+        self.kill(name, started)
+
+    def kill(self, name: str, started: list[psutil.Process] | None = None) -> None:
+        """SIGKILL to a process that was started here and to all that it started, as when its machine goes down."""
         process = self._processes.pop(name)
-        group = process.pid
-        for kill_with in (with_signal, signal.SIGKILL):
-            try:
-                os.killpg(group, kill_with)
-                process.wait(20)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
+        for one in started or tree(process.pid):
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait(20)
 
     def process_id(self, name: str) -> int:
-        """The process id of `scheduler`, `api-server` or `dag-processor`."""
+        """The process id of `scheduler`, `api-server`, `dag-processor` or what else was started."""
         return self._processes[name].pid
 
     def cli(self, *arguments: str) -> str:
@@ -161,7 +179,17 @@ class RunningAirflow:
             dag = requests.get(f"{self.url}/api/v2/dags/datasets", timeout=10)
         except (requests.RequestException, json.JSONDecodeError):
             return False
-        return all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")) and dag.ok
+        parts = ("scheduler", "dag_processor", *(name.replace("-", "_") for name in self._also))
+        return all(health[part]["status"] == "healthy" for part in parts) and dag.ok
+
+
+def tree(process_id: int) -> list[psutil.Process]:
+    """A process and all that it started, itself first; none: it has ended."""
+    try:
+        process = psutil.Process(process_id)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def wait_until(ask: Callable[[], T | None], seconds: float, complaint: str) -> T:

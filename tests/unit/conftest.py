@@ -36,6 +36,7 @@ def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """Redaction is one per process: each test starts with no secret known, and `logging` as it comes."""
     monkeypatch.setattr(redaction, "_secrets", set())
     monkeypatch.setattr(redaction, "_pattern", None)
+    monkeypatch.setattr(redaction, "_in_data", ())
     monkeypatch.setattr(redaction, "_records_are_redacted", False)
     make_record = logging.getLogRecordFactory()
     yield

@@ -179,7 +179,9 @@ def test_pages_that_wait_are_no_more_than_parallel_ones(monkeypatch: pytest.Monk
         from include.resources import DATASETS
         from include.source import api_source
 
-        options = SourceOptions(base_url=server.url, api_key="k", path=server.path, page_size=10, max_parallel_requests=5)
+        options = SourceOptions(
+            base_url=server.url, api_key="k", path=server.path, page_size=10, max_parallel_requests=5
+        )
         assert len(records_of(api_source(DATASETS, options))) == 500
     assert max(waiting) == 5
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -15,7 +16,7 @@ from dlt.common import logger as dlt_logger
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from include.errors import ConfigurationError
-from include.redaction import forms_of, redact_log_records
+from include.redaction import STANDS_ALONE_BELOW, forms_of, redact_log_records
 from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, Request, numbered, refused_port
 from tests.unit.conftest import Loader
 from tests.unit.test_pagination import BAD_BODIES
@@ -510,7 +511,8 @@ def test_the_key_is_nowhere_after_a_load(
     text = "\n".join([*logs.texts, str(trace), dlt_json.dumps(trace.asdict()), str(loader.pipeline.default_schema)])
     assert leaks(key, text) == []
     for file in loader.home.rglob("*"):
-        if file.is_file():
+        # dlt's random ids hold any three letters sooner or later.
+        if file.is_file() and len(key) >= STANDS_ALONE_BELOW:
             assert leaks(key, file.read_bytes().decode("utf-8", "replace")) == [], file
 
 
@@ -529,6 +531,23 @@ def test_pages_that_fail_side_by_side_leak_nothing_and_are_asked_for_four_times_
         assert max(server.count(offset) for offset in server.offsets) <= 4
         text = "".join(traceback.format_exception(caught.value)) + str(loader.pipeline.last_trace)
         assert leaks(key, text + "\n".join(logs.texts)) == []
+
+
+def test_a_key_that_the_api_repeats_in_its_records_is_not_loaded(loader: Loader, server: ApiServer) -> None:
+    key = "s3cr3t/+key=%&"
+    links = [f"https://api.example.com/v1/datasets/1?api_key={spelling}" for spelling in (key, quote(key, safe=""))]
+    server.key = key
+    server.records = [{"id": 1, "self": links[0], "nested": {"link": links[1]}, "tags": [links[1]]}]
+    loader.run(server)
+    assert loader.query("SELECT self FROM datasets") == [("https://api.example.com/v1/datasets/1?api_key=***",)]
+    for file in loader.home.rglob("*"):
+        assert file.is_dir() or leaks(key, file.read_bytes().decode("utf-8", "replace")) == [], file
+
+
+def test_a_short_key_does_not_blank_words_of_the_records(loader: Loader, server: ApiServer) -> None:
+    server.key, server.records = "demo", [{"id": 1, "name": "a demo of demos"}]
+    loader.run(server)
+    assert loader.query("SELECT name FROM datasets") == [("a demo of demos",)]
 
 
 def test_the_source_does_not_show_its_key(loader: Loader) -> None:
