@@ -1,6 +1,6 @@
 # Needs make, curl and Python 3.11 or newer. Everything else is installed into .venv, by uv where it is on PATH, else by pip.
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test lint up down
+.PHONY: help install run ui test bench bench-quick lint up down
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -23,6 +23,12 @@ ui: install ## Airflow with the demo API on http://localhost:$PORT (8080)
 
 test: $(DEV_STAMP) ## run the tests; REQUIRE_SERVICES=1 fails where PostgreSQL or Redis is missing
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+bench: $(DEV_STAMP) ## the benchmarks, as Markdown tables: this project beside other tools (an hour)
+	@$(VENV)/bin/python -m benchmarks.run --full $(BENCH_ARGS)
+
+bench-quick: $(DEV_STAMP) ## the first of them: 10,000 records, once (two minutes)
+	@$(VENV)/bin/python -m benchmarks.run --repeats 1 $(BENCH_ARGS)
 
 lint: $(DEV_STAMP) ## check style and types
 	$(VENV)/bin/ruff check

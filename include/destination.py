@@ -32,7 +32,11 @@ EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
 LONGEST_TURN_SECONDS = 24 * 60 * 60
 
 # The loader file formats that were measured to be fastest; others take dlt's preferred one.
-FILE_FORMATS: dict[str, TLoaderFileFormat] = {"duckdb": "parquet", "filesystem": "parquet"}
+FILE_FORMATS: dict[str, TLoaderFileFormat] = {
+    "duckdb": "parquet",
+    "filesystem": "parquet",
+    "postgres": "parquet",
+}
 
 
 def open_destination(provider: ConnectionsProvider, run_name: str) -> Destination[Any, Any]:

@@ -69,7 +69,8 @@ class WholeReadPaginator(OffsetPaginator):
 
     def _start_pass(self) -> None:
         self._next_offset = 0
-        self._pass_ids: set[Hashable] = set()
+        # In the first pass the ids of the pass are all ids: one set of a million is enough.
+        self._pass_ids: set[Hashable] = self.progress.ids if self.progress.passes == 1 else set()
         self._key_types: set[type] = set()
         self._total: int | None = None
         self._shrank = False
@@ -113,8 +114,11 @@ class WholeReadPaginator(OffsetPaginator):
             self._end_probe(ids)
         else:
             self._refuse_repeated_page(ids, total_before)
-            self._plan_next(records, ids)
         self._keep_new(ids, data)
+        if not self._probing_cap:
+            self._pass_ids.update(ids)
+            # Not `records`: that is the very list which has lost what is not new.
+            self._plan_next(len(ids))
         self.current_value = self._next_offset
 
     def _records_of(self, body: Any) -> list[dict[str, Any]]:
@@ -182,24 +186,23 @@ class WholeReadPaginator(OffsetPaginator):
                 "knows."
             )
 
-    def _plan_next(self, records: list[Any], ids: list[Hashable]) -> None:
+    def _plan_next(self, length: int) -> None:
         page_size = self._options.page_size
         first = self._next_offset == 0
-        self._pass_ids.update(ids)
         # A page larger than asked for still moves the window by what it held.
-        if records or not self._asking_again:
-            self._next_offset += max(page_size, len(records))
+        if length or not self._asking_again:
+            self._next_offset += max(page_size, length)
         if self._total is None:
-            if first and 0 < len(records) < page_size:
+            if first and 0 < length < page_size:
                 # Is this everything, or a server that caps its pages below ours? Only one more page can tell.
                 self._probing_cap = True
-                self._next_offset = len(records)
-            elif len(records) < page_size:
+                self._next_offset = length
+            elif length < page_size:
                 self._has_next_page = False
             return
-        if first and 0 < len(records) < min(page_size, self._total):
-            raise self._capped(len(records))
-        if self._next_offset < self._total and records:
+        if first and 0 < length < min(page_size, self._total):
+            raise self._capped(length)
+        if self._next_offset < self._total and length:
             return
         if self._options.max_parallel_requests > 1 and not first and not self._asking_again:
             # Pages that were read side by side have no last word: ask for the total once more, beyond the end.

@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from dlt.common.destination import PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest
+from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
+from dlt.common.destination.client import FollowupJobRequest, LoadJob
 from dlt.common.schema.typing import TSchemaTables
 from dlt.destinations.impl.postgres.factory import postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob, SqlStagingReplaceFollowupJob
+
+from include.postgres_copy import JsonbTypeMapper, ParquetCopyJob
 
 
 class SideBySideClient(PostgresClient):
@@ -41,6 +43,14 @@ class SideBySideClient(PostgresClient):
         with self._alone():
             # dlt says None, and leaves it out of its types.
             return super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        """dlt's job for the file; for Parquet, our own."""
+        if file_path.endswith(".parquet"):
+            return ParquetCopyJob(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
         return [_MergeInTurn.from_table_chain(table_chain, self.sql_client)]
@@ -118,3 +128,10 @@ class side_by_side_postgres(postgres):  # dlt names its destinations in lower ca
     def client_class(self) -> type[PostgresClient]:
         """The client that takes turns."""
         return SideBySideClient
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        capabilities = super()._raw_capabilities()
+        # dlt's selector takes Parquet off the list where ADBC is missing.
+        capabilities.loader_file_format_selector = None  # type: ignore[assignment]
+        capabilities.type_mapper = JsonbTypeMapper
+        return capabilities

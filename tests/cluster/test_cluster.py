@@ -1,10 +1,10 @@
 """The stack of docker-compose.yaml without Docker: what one and two workers carry, and what survives their death.
 
-Run with `-s` to see the throughput, which docs/scaling.md quotes.
+It prints the throughput, which docs/scaling.md quotes.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +39,17 @@ def records_of(days: list[datetime], first_id: int) -> list[dict[str, Any]]:
         for index, day in enumerate(days)
         for number in range(RECORDS_PER_DAY)
     ]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Prints a line past pytest's capture: the numbers are for people."""
+
+    def print_line(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end="", flush=True)  # noqa: T201
+
+    return print_line
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +88,24 @@ def ready(cluster: RunningAirflow, api: ApiServer, databases: dict[str, str]) ->
     return cluster
 
 
-def test_one_worker_then_two(ready: RunningAirflow, api: ApiServer, databases: dict[str, str]) -> None:
+def test_one_worker_then_two(
+    ready: RunningAirflow, api: ApiServer, databases: dict[str, str], say: Callable[[str], None]
+) -> None:
     one = load(ready, api, ONE_WORKER)
     start_worker(ready, "worker-2")
     two = load(ready, api, TWO_WORKERS)
     for workers, seconds in ((1, one), (2, two)):
         runs = len(ONE_WORKER)
-        print(
-            f"\n{workers} worker(s) of {WORKER_SLOTS} slots, {AT_A_TIME} runs at a time, {psutil.cpu_count()} cores: "
+        say(
+            f"{workers} worker(s) of {WORKER_SLOTS} slots, {AT_A_TIME} runs at a time, {psutil.cpu_count()} cores: "
             f"{runs} runs in {seconds:.1f} s, {runs * 60 / seconds:.0f} runs a minute, "
-            f"{runs * RECORDS_PER_DAY / seconds:.0f} rows a second",
-            end="",
+            f"{runs * RECORDS_PER_DAY / seconds:.0f} rows a second"
         )
-    print()
     assert table(databases) == expected(api)
 
 
 def test_a_dead_worker_and_a_restarted_scheduler_lose_nothing(
-    ready: RunningAirflow, api: ApiServer, databases: dict[str, str]
+    ready: RunningAirflow, api: ApiServer, databases: dict[str, str], say: Callable[[str], None]
 ) -> None:
     create_backfill(ready, api, BROKEN)
     wait_until(lambda: ended(ready, BROKEN) >= 6 and running_tasks(ready, "worker-2"), 200, "nothing to break yet")
@@ -108,14 +119,16 @@ def test_a_dead_worker_and_a_restarted_scheduler_lose_nothing(
     assert len(states) == len(BROKEN)
     assert set(states.values()) == {"success"}, states
     tries = {run_id: ready.task(run_id)["try_number"] for run_id in states}
-    print(f"\nruns that were tried again: {sum(number > 1 for number in tries.values())} of {len(tries)}")
+    say(
+        f"a worker killed, the scheduler restarted: {sum(n > 1 for n in tries.values())} of {len(tries)} runs tried again"
+    )
     assert max(tries.values()) > 1, "the dead worker's tasks were tried again"
     assert table(databases) == expected(api)
     with psycopg2.connect(databases["warehouse"]) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'datasets_raw_staging_')")
         assert cursor.fetchone() == (0,), "what the dead worker staged is gone as well"
         cursor.execute("SELECT window_start, sum(loaded_rows) FROM datasets_raw._load_reports GROUP BY window_start")
-        loaded = {start: rows for start, rows in cursor.fetchall()}
+        loaded = dict(cursor.fetchall())
     assert [loaded.get(day) for day in BROKEN] == [RECORDS_PER_DAY] * len(BROKEN), "each day by its own run, once"
 
 
@@ -127,6 +140,12 @@ def start_worker(cluster: RunningAirflow, name: str) -> None:
 
 
 def create_backfill(cluster: RunningAirflow, api: ApiServer, days: list[datetime]) -> None:
+    # One at a time for a DAG, and Airflow takes up to 30 seconds to see that the last one has ended.
+    wait_until(
+        lambda: all(one["completed_at"] for one in cluster.api("GET", "backfills", dag_id="datasets")["backfills"]),
+        120,
+        "the last backfill is still open",
+    )
     api.records.extend(records_of(days, len(api.records)))
     cluster.cli(
         *("backfill", "create", "--dag-id", "datasets", "--max-active-runs", str(AT_A_TIME)),

@@ -96,7 +96,6 @@ def test_another_api_is_a_matter_of_options(deployment: Deployment, api: ApiServ
             '{"conn_type": "http", "host": "http://127.0.0.1:9"}',
             "Connection `datasets_api`: the field `password` is missing",
         ),
-        ('{"conn_type": "ftp", "host": "h", "password": "key"}', "the field `type` must be `http`"),
         (
             '{"conn_type": "http", "host": "h", "password": "key", "extra": {"page_size": "many"}}',
             "The option `page_size`",
@@ -163,7 +162,7 @@ def test_a_task_that_succeeds_at_its_second_try_is_green(deployment: Deployment,
     assert deployment.reports("try_number", "loaded_rows") == [(2, 250)]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+@pytest.mark.parametrize("status", [401, 404, 422])
 def test_a_refusal_is_asked_for_once(deployment: Deployment, api: ApiServer, status: int) -> None:
     api.fail(99, Answer(status, {"error": "no"}))
     outcome = deployment.airflow.run(dag=retrying(deployment, 3))
@@ -250,8 +249,16 @@ def test_a_good_run_keeps_the_key(guarded: Deployment, api: ApiServer, place: st
     assert leaks(guarded, guarded.run()) == []
 
 
+def test_a_key_that_the_api_repeats_is_not_loaded(guarded: Deployment, api: ApiServer) -> None:
+    api.records = [{"id": 1, "next": f"{api.url}/?api_key={quote_plus(KEY)}", "note": {"said": KEY}}]
+    assert leaks(guarded, guarded.run()) == []
+    assert guarded.ids() == [1]
+
+
 def test_the_search_for_leaks_finds_one(guarded: Deployment, api: ApiServer) -> None:
-    api.records = [{"id": 1, "name": f"what an API answers is data: {KEY}"}]
+    # Not the key of this API: it is data as any other.
+    api.key, api.records = "another key", [{"id": 1, "name": f"my password is {KEY}"}]
+    guarded.options()
     assert "datasets_raw.datasets" in leaks(guarded, guarded.run())
 
 

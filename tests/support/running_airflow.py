@@ -84,15 +84,15 @@ class RunningAirflow:
 
     def start(self, name: str, *command: str) -> None:
         """Start one of Airflow's processes, in a process group of its own; `command`: where it is not the name."""
-        log = (self.home / f"{name}.log").open("ab")
-        self._processes[name] = subprocess.Popen(
-            [AIRFLOW, *(command or (name,))],
-            env=self.environment,
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with (self.home / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [AIRFLOW, *(command or (name,))],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def stop(self, name: str) -> None:
         """End a process that was started here, and what it started: asked first, killed after 20 seconds."""
@@ -125,9 +125,7 @@ class RunningAirflow:
             timeout=180,
             check=False,
         )
-        assert done.returncode == 0, (
-            f"airflow {' '.join(arguments)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        )
+        assert done.returncode == 0, f"airflow {' '.join(arguments)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
     def api(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
@@ -166,9 +164,7 @@ class RunningAirflow:
 
     def log_of(self, run_id: str) -> str:
         """All that the logs of the run's task hold."""
-        return "\n".join(
-            path.read_text() for path in self.home.glob(f"logs/dag_id=datasets/run_id={run_id}/**/*.log")
-        )
+        return "\n".join(path.read_text() for path in self.home.glob(f"logs/dag_id=datasets/run_id={run_id}/**/*.log"))
 
     def _has_connection(self, conn_id: str) -> bool:
         return requests.get(f"{self.url}/api/v2/connections/{conn_id}", timeout=60).ok

@@ -27,7 +27,9 @@ from hypothesis import strategies as st
 
 from include import columns
 from include.columns import ColumnarBatches
+from include.destination import FILE_FORMATS
 from include.http_client import parse_json
+from include.postgres_destination import side_by_side_postgres
 
 Record = dict[str, Any]
 # Loads of pages of records.
@@ -419,17 +421,34 @@ AWKWARD: list[Record] = [
         "long": 10**30 + number,
     }
     for number, text in enumerate(
-        ["", " ", "NULL", "\\N", "\\", "a,b", 'a "quoted" b', "'", "a\nb", "a\r\nb", "\t", "\\n", '"', "é 日本 😀", "\\.", "{}"]
+        [
+            "",
+            " ",
+            "NULL",
+            "\\N",
+            "\\",
+            "a,b",
+            'a "quoted" b',
+            "'",
+            "a\nb",
+            "a\r\nb",
+            "\t",
+            "\\n",
+            '"',
+            "é 日本 😀",
+            "\\.",
+            "{}",
+        ]
     )
 ]
 
 
-def in_postgres(url: str, name: str, nested: str, plain: bool, file_format: Any) -> list[tuple[Any, ...]]:
-    """What is in the table, its columns by name, after a load of AWKWARD in batches of four."""
+def in_postgres(url: str, name: str, nested: str, plain: bool, file_format: Any, destination: Any) -> Any:
+    """The rows of the table, and its columns with their types, after a load of AWKWARD."""
     pages = [as_read([{"id": number, **record} for number, record in enumerate(AWKWARD)])]
     # dlt wants a password, also where the server does not (facts.md 25).
     credentials = PostgresCredentials(url if urlsplit(url).password else url.replace("@", ":unused@"))
-    pipeline = dlt.pipeline(name, destination=dlt.destinations.postgres(credentials), dataset_name=name)
+    pipeline = dlt.pipeline(name, destination=destination(credentials), dataset_name=name)
     resource = in_batches("datasets", pages, plain, nested, {})
     resource.apply_hints(file_format=file_format)
     source = dlt.sources.DltSource(dlt.Schema("datasets"), "datasets", [resource])
@@ -444,9 +463,15 @@ def in_postgres(url: str, name: str, nested: str, plain: bool, file_format: Any)
         assert file_format in formats
         with pipeline.sql_client() as client:
             rows = client.execute_sql(
-                "SELECT row_to_json(d)::jsonb - '_dlt_id' - '_dlt_load_id' FROM datasets AS d ORDER BY id"
+                "SELECT row_to_json(d)::jsonb - '_dlt_id' - '_dlt_load_id' FROM datasets d ORDER BY id"
             )
-            return [row for (row,) in rows or ()]
+            types = client.execute_sql(
+                "SELECT column_name, data_type, is_nullable FROM information_schema.columns"
+                " WHERE table_schema = %s AND table_name = 'datasets' AND column_name NOT LIKE %s ORDER BY column_name",
+                name,
+                r"\_dlt\_%",
+            )
+            return [row for (row,) in rows or ()], types
     finally:
         with pipeline.sql_client() as client:
             for staging in (f"{name}_staging", name):
@@ -457,8 +482,10 @@ def in_postgres(url: str, name: str, nested: str, plain: bool, file_format: Any)
 @pytest.mark.postgres
 @pytest.mark.parametrize("nested", ["json", "tables"])
 @pytest.mark.parametrize("plain", [True, False])
-def test_csv_keeps_every_value_in_postgres(dlt_home: Path, postgres_url: str, nested: str, plain: bool) -> None:
+def test_our_way_into_postgres_loads_what_dlt_loads(
+    dlt_home: Path, postgres_url: str, nested: str, plain: bool
+) -> None:
     name = f"columns_{os.getpid()}_{next(_numbers)}"
-    as_inserts = in_postgres(postgres_url, name, nested, False, "insert_values")
-    assert [row["text"] for row in as_inserts] == [record["text"] for record in AWKWARD]
-    assert in_postgres(postgres_url, name, nested, plain, "csv") == as_inserts
+    as_inserts = in_postgres(postgres_url, name, nested, False, "insert_values", dlt.destinations.postgres)
+    assert [row["text"] for row in as_inserts[0]] == [record["text"] for record in AWKWARD]
+    assert in_postgres(postgres_url, name, nested, plain, FILE_FORMATS["postgres"], side_by_side_postgres) == as_inserts

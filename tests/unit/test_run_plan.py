@@ -144,6 +144,18 @@ def test_a_window_that_is_asked_for_is_loaded_whatever_has_been(mode: SyncModeNa
         assert plan(WINDOWS, run, loaded(None, DAYS[6]), mode=mode) == LoadWindow(DAYS[2], DAYS[3])
 
 
+def test_a_cleared_run_loads_its_own_window_again_whatever_has_been_since() -> None:
+    own = replace(loaded(DAYS[0], DAYS[1]), run_id=RUN.run_id)
+    later = loaded(None, DAYS[6])
+    for run in (RUN, replace(SCHEDULED, run_id=RUN.run_id), replace(BACKFILL, run_id=RUN.run_id)):
+        assert plan(WINDOWS, run, later, own) == LoadWindow(DAYS[0], DAYS[1])
+    # Unless it asks for another one, or it is a run of that name of another DAG.
+    assert plan(WINDOWS, ASKED, own) == LoadWindow(DAYS[2], DAYS[3])
+    assert plan(WINDOWS, SCHEDULED, replace(own, run_id=SCHEDULED.run_id, dag_id="other"), later) == LoadWindow(
+        DAYS[3], DAYS[4]
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "mode", "reason"),
     [
@@ -153,9 +165,7 @@ def test_a_window_that_is_asked_for_is_loaded_whatever_has_been(mode: SyncModeNa
         (WINDOWS, "scd2", "`scd2` needs the whole collection"),
     ],
 )
-def test_a_window_that_makes_no_sense_is_refused(
-    options: SourceOptions, mode: SyncModeName, reason: str
-) -> None:
+def test_a_window_that_makes_no_sense_is_refused(options: SourceOptions, mode: SyncModeName, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         plan(options, ASKED, mode=mode)
 

@@ -1,0 +1,24 @@
+"""This project as a plain pipeline: destination (a DuckDB file or a PostgreSQL URL). The source's options: environment."""
+
+import sys
+
+import dlt
+
+from include.destination import FILE_FORMATS
+from include.options import resolve_options
+from include.pagination import ReadProgress
+from include.resources import DATASETS
+from include.source import api_source
+
+(destination,) = sys.argv[1:]
+if destination.startswith("postgresql://"):
+    from include.postgres_destination import side_by_side_postgres
+
+    target = side_by_side_postgres(destination)
+else:
+    target = dlt.destinations.duckdb(destination)
+progress = ReadProgress()
+source = api_source(DATASETS, resolve_options(DATASETS), progress=progress)
+source.resources["datasets"].apply_hints(file_format=FILE_FORMATS[target.destination_name])
+dlt.pipeline("datasets", destination=target, dataset_name="bench").run(source)
+print(progress.pages, progress.rows)
