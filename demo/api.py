@@ -148,9 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.api", description="Serve the demo datasets API.")
     parser.add_argument("--port", type=int, default=0, help="loopback port; 0 takes a free one (default)")
     parser.add_argument("--port-file", type=Path, help="file that gets the port once the server listens")
-    parser.add_argument(
-        "--api-key", default=os.environ.get(API_KEY_VARIABLE), help=f"defaults to ${API_KEY_VARIABLE}"
-    )
+    parser.add_argument("--api-key", default=os.environ.get(API_KEY_VARIABLE), help=f"defaults to ${API_KEY_VARIABLE}")
     options = parser.parse_args(arguments)
     if not options.api_key:
         parser.error(f"an API key is needed: set {API_KEY_VARIABLE} or pass --api-key")

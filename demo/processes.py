@@ -24,9 +24,7 @@ import psutil  # type: ignore[import-untyped]
 PROJECT = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(os.environ.get("AIRFLOW_HOME") or PROJECT / ".airflow").absolute()
 DUCKDB_FILE = (
-    Path(os.environ.get("DATASETS_DUCKDB_PATH") or PROJECT / "data" / "datasets.duckdb")
-    .expanduser()
-    .absolute()
+    Path(os.environ.get("DATASETS_DUCKDB_PATH") or PROJECT / "data" / "datasets.duckdb").expanduser().absolute()
 )
 
 _START_TIMEOUT_SECONDS = 60
@@ -56,12 +54,8 @@ class DemoApi:
             **os.environ,
             "AIRFLOW_HOME": str(AIRFLOW_HOME),
             "DATASETS_DUCKDB_PATH": str(DUCKDB_FILE),
-            "AIRFLOW_CONN_DATASETS_API": json.dumps(
-                {"conn_type": "http", "host": self.base_url, "password": self.key}
-            ),
-            "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps(
-                {"conn_type": "duckdb", "host": str(DUCKDB_FILE)}
-            ),
+            "AIRFLOW_CONN_DATASETS_API": json.dumps({"conn_type": "http", "host": self.base_url, "password": self.key}),
+            "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps({"conn_type": "duckdb", "host": str(DUCKDB_FILE)}),
             "no_proxy": loopback,
             "NO_PROXY": loopback,
         }

@@ -61,9 +61,7 @@ def summary(database: Path, started_at: datetime, served_rows: int, seconds: flo
         raise DemoError(f"The run succeeded, but {database} holds no report of it; the log is {LOG_FILE}")
     rows, ids = counted
     if not rows == ids == served_rows:
-        raise DemoError(
-            f"The API serves {served_rows} datasets, but the table holds {rows} rows with {ids} ids."
-        )
+        raise DemoError(f"The API serves {served_rows} datasets, but the table holds {rows} rows with {ids} ids.")
     loaded_rows, pages, load_seconds = report
     return (
         f"Loaded     {loaded_rows} rows from {pages} pages in {load_seconds:.1f} s"

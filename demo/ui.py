@@ -78,9 +78,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> str:
         except (OSError, ValueError, KeyError) as error:
             state = str(error)
             time.sleep(0.5)
-    raise DemoError(
-        f"Airflow was not ready after {_READY_TIMEOUT_SECONDS} s ({state}). The whole log is {LOG_FILE}"
-    )
+    raise DemoError(f"Airflow was not ready after {_READY_TIMEOUT_SECONDS} s ({state}). The whole log is {LOG_FILE}")
 
 
 def check_free(port: int) -> None:
@@ -90,9 +88,7 @@ def check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
-            raise DemoError(
-                f"Port {port} cannot be used ({error}); take another one: PORT=8081 make ui"
-            ) from error
+            raise DemoError(f"Port {port} cannot be used ({error}); take another one: PORT=8081 make ui") from error
 
 
 def main() -> None:

@@ -17,11 +17,11 @@ DATASET_NAME = "datasets_raw"
 
 def table_asset(resource: Resource) -> Asset:
     """The asset of the table of `resource`. Its URI names no host: the destination is known in the task only."""
-    return Asset(name=f"{DATASET_NAME}.{resource.name}", uri=f"datasets://{DATASET_NAME}/{resource.name}", group="datasets")
+    return Asset(
+        name=f"{DATASET_NAME}.{resource.name}", uri=f"datasets://{DATASET_NAME}/{resource.name}", group="datasets"
+    )
 
 
 def event_extra(report: LoadReport) -> dict[str, JsonValue]:
     """The report as JSON values; instants as ISO 8601 in UTC."""
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(report).items()
-    }
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(report).items()}

@@ -51,9 +51,7 @@ class ConnectionsProvider(ConfigProvider):
         """Values live under `sources` and `destination`."""
         return True
 
-    def get_value(
-        self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str
-    ) -> tuple[Any | None, str]:
+    def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
         """The value under `sections` and `key`, None where the connections have none; and the full name."""
         full_name = get_key_name(key, ".", *sections)
         # Connections know no pipelines; and the filter keeps look-ups of other sections from loading anything.

@@ -147,9 +147,7 @@ def _base_url(given: ConnectionFields) -> str:
     scheme = str(given.get("schema") or "").lower()
     if scheme not in ("", "http", "https"):
         # Airflow's URI form has no place for a path: what stands after the slash arrives as schema.
-        raise given.error(
-            "schema", "must be `http` or `https`; a path belongs into `host`, as in https://host/path"
-        )
+        raise given.error("schema", "must be `http` or `https`; a path belongs into `host`, as in https://host/path")
     if "://" not in host:
         host = f"{scheme or 'https'}://{_bracketed(host)}"
     if not host.isprintable() or any(mark in host for mark in "?#\\ "):

@@ -53,9 +53,7 @@ class Destination:
     constants: Mapping[str, object] = field(default_factory=dict)
     rest_is_query: bool = False
     airflow_only: tuple[str, ...] = ()  # extras that steer Airflow's hook and mean nothing to dlt
-    refused: Mapping[str, str] = field(
-        default_factory=dict
-    )  # extras that dlt cannot honour -> what to do instead
+    refused: Mapping[str, str] = field(default_factory=dict)  # extras that dlt cannot honour -> what to do instead
     complete: Callable[["ConnectionFields", Values, Values], None] = _nothing_to_add
 
     def __post_init__(self) -> None:
@@ -69,9 +67,7 @@ class Destination:
         credentials = dict(self.constants) | _filled(self.fields, given)
         options = _filled(self.options, given)
         if self.rest_is_query:
-            known = {
-                source.removeprefix("extra.") for f in self.fields + self.options for source in f.sources
-            }
+            known = {source.removeprefix("extra.") for f in self.fields + self.options for source in f.sources}
             rest = [n for n in given.extra_names() if n not in known | {*self.airflow_only, *self.refused}]
             if rest:
                 credentials["query"] = {name: given.get(f"extra.{name}") for name in rest}
@@ -126,9 +122,7 @@ def _snowflake(given: "ConnectionFields", credentials: Values, options: Values) 
         if "password" in credentials:
             credentials["private_key_passphrase"] = credentials.pop("password")
     elif credentials.get("authenticator", "snowflake") == "snowflake":
-        given.need(
-            "password", meaning="the password there, or a key into `extra.private_key_content`: one of them"
-        )
+        given.need("password", meaning="the password there, or a key into `extra.private_key_content`: one of them")
     elif credentials["authenticator"] == "oauth":
         given.need("extra.token", meaning="the OAuth token")
     if "token" not in credentials:
@@ -174,9 +168,7 @@ def _databricks(given: "ConnectionFields", credentials: Values, options: Values)
         )
     else:
         credentials["client_id"] = given.get("login")
-        credentials["client_secret"] = given.need(
-            "password", meaning="the client secret of the service principal"
-        )
+        credentials["client_secret"] = given.need("password", meaning="the client secret of the service principal")
 
 
 def _clickhouse(given: "ConnectionFields", credentials: Values, options: Values) -> None:
@@ -190,15 +182,11 @@ def _clickhouse(given: "ConnectionFields", credentials: Values, options: Values)
 
 def _s3(given: "ConnectionFields", credentials: Values, options: Values) -> None:
     if not str(options["bucket_url"]).startswith("s3://"):
-        raise given.error(
-            "extra.bucket_url", "must begin with s3://; for a folder take a connection of type `fs`"
-        )
+        raise given.error("extra.bucket_url", "must begin with s3://; for a folder take a connection of type `fs`")
     # Neither: dlt asks AWS's own chain (environment, profile, role of the machine).
     for name, other in (("login", "password"), ("password", "login")):
         if given.get(other) and not given.get(name):
-            raise given.error(
-                name, "is missing: put the access key id into `login` and its secret into `password`"
-            )
+            raise given.error(name, "is missing: put the access key id into `login` and its secret into `password`")
 
 
 _SERVER = (

@@ -205,8 +205,7 @@ def format_instant(instant: datetime, cursor_format: CursorFormat, side: Side) -
             return _whole(exact, timedelta(milliseconds=1), side)
         case _:
             raise ConfigurationError(
-                "cursor_format has to be one of iso8601_z, iso8601_offset, date, epoch_seconds,"
-                " epoch_milliseconds."
+                "cursor_format has to be one of iso8601_z, iso8601_offset, date, epoch_seconds, epoch_milliseconds."
             )
 
 
@@ -266,9 +265,7 @@ def _pendulum(instant: datetime) -> pendulum.DateTime:
     """`instant` in UTC, where naive means UTC. `pendulum.instance` does the same, four times slower."""
     tzinfo = instant.tzinfo
     u = instant if tzinfo is None or tzinfo is UTC or tzinfo is pendulum.UTC else instant.astimezone(UTC)
-    return pendulum.DateTime(
-        u.year, u.month, u.day, u.hour, u.minute, u.second, u.microsecond, tzinfo=pendulum.UTC
-    )
+    return pendulum.DateTime(u.year, u.month, u.day, u.hour, u.minute, u.second, u.microsecond, tzinfo=pendulum.UTC)
 
 
 def _utc(instant: datetime, name: str) -> pendulum.DateTime:

@@ -100,9 +100,7 @@ class ResourceLoad:
         context = get_current_context()
         provider = register_connections()
         sync_mode = context["params"].get("sync_mode")
-        self._options: SourceOptions = resolve_options(
-            self._resource, {"sync_mode": sync_mode} if sync_mode else None
-        )
+        self._options: SourceOptions = resolve_options(self._resource, {"sync_mode": sync_mode} if sync_mode else None)
         self._mode = SYNC_MODES[self._options.sync_mode]
         self._run = AirflowRun.of(context)
         # The same name at each try: what a killed try left in the staging tables is used again, then removed.
@@ -128,9 +126,7 @@ class ResourceLoad:
         history = read_reports(self._pipeline, self._resource.name)
         self._window = plan_window(self._options, self._mode, self._run, history)
         self._progress = ReadProgress()
-        source = api_source(
-            self._resource, self._options, self._mode, self._window, self._run.name, self._progress
-        )
+        source = api_source(self._resource, self._options, self._mode, self._window, self._run.name, self._progress)
         if file_format := FILE_FORMATS.get(self._pipeline.destination.destination_name):
             source.resources[self._resource.name].apply_hints(file_format=file_format)
         return source

@@ -120,7 +120,7 @@ CONTENDERS: dict[str, Contender] = {
         environments=("tap", "target-duckdb", "target-postgres"),
     ),
     "airbyte-cdk, PyAirbyte": Contender(
-        _script("airbyte", "airbyte_cdk", "work"), ("airbyte",), _airbyte_variables, postgres=False
+        _script("airbyte", "pyairbyte", "work"), ("airbyte",), _airbyte_variables, postgres=False
     ),
     "dlt as it comes": Contender(_script("dlt", "dlt_as_it_comes"), ("dlt",), _dlt_variables),
 }

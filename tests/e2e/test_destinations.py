@@ -271,6 +271,9 @@ def test_a_duckdb_file_of_a_connection_is_as_good_as_the_embedded_one(
     deployment.destination(**duckdb_file.connection)
     api.records = BEFORE
     deployment.run()
+    # What a killed run left.
+    with duckdb.connect(duckdb_file.connection["host"]) as connection:
+        connection.execute("CREATE SCHEMA datasets_raw_staging_deadbeef")
     api.records = AFTER
     deployment.run()
     assert duckdb_file.query(CONTENT) == EXPECTED["merge"][1]

@@ -222,3 +222,23 @@ def test_compose_itself_takes_the_file(make_env: ModuleType) -> None:
     )
     assert without.returncode != 0
     assert "is missing in .env; make up writes one" in without.stderr
+
+
+def test_the_helm_values_run_this_image_and_hold_no_secret() -> None:
+    text = (PROJECT / "helm" / "values.yaml").read_text()
+    values = yaml.safe_load(text)
+    assert values["executor"] == "KubernetesExecutor"
+    assert f"apache-airflow=={values['airflowVersion']}" in (PROJECT / "requirements.txt").read_text().splitlines()
+    assert values["images"]["airflow"]["tag"].startswith(values["airflowVersion"])
+    assert values["createUserJob"]["defaultUser"]["enabled"] is False, "the chart's own admin has a known password"
+    assert values["data"] == {"metadataSecretName": "datasets-metadata"}
+    assert not re.search(r"^\s*(password|fernetKey|apiSecretKey|jwtSecret|pass):", text, re.M)
+
+
+def test_the_commands_of_the_page_are_the_ones_that_are_run() -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text()
+    executed = (PROJECT / "tests" / "compose" / "run").read_text()
+    blocks = re.findall(r"^```sh\n(.*)", page, re.M)
+    assert sorted(block.removeprefix("# run: ") for block in blocks) == sorted(
+        re.findall(r"stack\.documented\(\"([\w-]+)\"\)", executed)
+    )

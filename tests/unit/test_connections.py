@@ -61,9 +61,7 @@ def through_json(fields: dict[str, Any]) -> Connection:
 
 def resolved(values: DestinationValues) -> Any:
     """dlt's own configuration of the destination; raises where dlt would refuse to load with these values."""
-    destination = getattr(dlt.destinations, values.destination_type)(
-        credentials=values.credentials, **values.options
-    )
+    destination = getattr(dlt.destinations, values.destination_type)(credentials=values.credentials, **values.options)
     return destination.configuration(destination.spec()._bind_dataset_name(dataset_name="datasets_raw"))
 
 
@@ -413,9 +411,7 @@ def test_every_supported_type_has_a_case_and_a_requirement() -> None:
 
 def test_the_mysql_url_is_one_sqlalchemy_reads() -> None:
     case = next(case for case in CASES if case.name == "mysql")
-    url = make_url(
-        resolved(destination_values(as_fields(case.fields))).credentials.to_native_representation()
-    )
+    url = make_url(resolved(destination_values(as_fields(case.fields))).credentials.to_native_representation())
     assert (url.get_backend_name(), url.password, url.port) == ("mysql", SECRET, 1234)
 
 
@@ -448,9 +444,7 @@ def test_the_mysql_url_is_one_sqlalchemy_reads() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_work_is_refused_with_its_field_and_without_its_value(
-    fields: dict[str, Any], named: str
-) -> None:
+def test_what_cannot_work_is_refused_with_its_field_and_without_its_value(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=f"Connection `{DESTINATION_CONN_ID}`.*`{named}`") as caught:
         destination_values(as_fields(fields))
     assert SECRET not in everything_said(caught.value)
@@ -531,9 +525,7 @@ def test_a_missing_driver_is_answered_with_the_file_to_install(monkeypatch: pyte
 def test_a_driver_that_is_there_is_not_asked_for_and_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     values = destination_values(as_fields(CASES[0].fields))
     assert missing_requirement(values) is None
-    monkeypatch.setattr(
-        destinations, "DESTINATION_REQUIREMENTS", {"postgres": ("no_such_package.driver", "x.txt")}
-    )
+    monkeypatch.setattr(destinations, "DESTINATION_REQUIREMENTS", {"postgres": ("no_such_package.driver", "x.txt")})
     assert "no_such_package.driver" in str(missing_requirement(values))
 
 

@@ -34,9 +34,7 @@ class DemoProcess:
     output: Path
 
     def get(self, path: str, **params: object) -> requests.Response:
-        return requests.get(
-            self.base_url + path, params=params, timeout=REQUEST_TIMEOUT_SECONDS, allow_redirects=False
-        )
+        return requests.get(self.base_url + path, params=params, timeout=REQUEST_TIMEOUT_SECONDS, allow_redirects=False)
 
     def datasets(self, **params: object) -> dict[str, Any]:
         response = self.get("/v1/datasets", api_key=KEY, **params)
@@ -148,9 +146,7 @@ class TestCatalogue:
 
 
 class TestPaging:
-    def test_pages_of_the_default_limit_add_up_to_the_catalogue(
-        self, demo: DemoProcess, records: list[Record]
-    ) -> None:
+    def test_pages_of_the_default_limit_add_up_to_the_catalogue(self, demo: DemoProcess, records: list[Record]) -> None:
         read: list[Record] = []
         while page := (body := demo.datasets(offset=len(read)))["data"]:
             assert (body["total"], body["offset"], body["limit"]) == (len(records), len(read), 100)
@@ -210,9 +206,7 @@ class TestWindow:
     @pytest.mark.parametrize(
         "text", ["2026-10-31T00:00:00", "2026-10-31", "yesterday", "", "2026-10-31T00:00:00 00:00"]
     )
-    def test_a_time_without_an_offset_or_unreadable_is_400(
-        self, demo: DemoProcess, name: str, text: str
-    ) -> None:
+    def test_a_time_without_an_offset_or_unreadable_is_400(self, demo: DemoProcess, name: str, text: str) -> None:
         response = demo.get("/v1/datasets", api_key=KEY, **{name: text})
         assert response.status_code == 400
         assert f"parameter {name} must be an ISO 8601 time" in response.json()["error"]
@@ -220,9 +214,7 @@ class TestWindow:
 
 class TestKey:
     @pytest.mark.parametrize("params", [{}, {"api_key": ""}, {"api_key": KEY + "x"}, {"api_key": KEY[:-1]}])
-    def test_a_missing_or_wrong_key_is_401_and_not_repeated(
-        self, demo: DemoProcess, params: dict[str, str]
-    ) -> None:
+    def test_a_missing_or_wrong_key_is_401_and_not_repeated(self, demo: DemoProcess, params: dict[str, str]) -> None:
         response = demo.get("/v1/datasets", **params)
         assert response.status_code == 401
         assert response.json() == {"error": "The query parameter api_key is missing or wrong."}
@@ -236,9 +228,7 @@ class TestKey:
         assert response.json() == {"status": "ok", "records": len(records)}
 
     @pytest.mark.parametrize("path", ["/", "/v1", "/v1/datasets/", "/v1/datasets/1"])
-    def test_an_unknown_path_is_404_and_never_a_redirect_with_the_key(
-        self, demo: DemoProcess, path: str
-    ) -> None:
+    def test_an_unknown_path_is_404_and_never_a_redirect_with_the_key(self, demo: DemoProcess, path: str) -> None:
         response = demo.get(path, api_key="marker-key")
         assert response.status_code == 404
         assert response.json() == {"error": "Not Found"}
@@ -274,9 +264,7 @@ def test_a_signal_ends_the_process_with_0_at_once(tmp_path: Path, number: signal
     try:
         with requests.Session() as kept_alive:
             url = demo.base_url + "/v1/datasets"
-            response = kept_alive.get(
-                url, params={"api_key": "from-flag", "limit": 1}, timeout=REQUEST_TIMEOUT_SECONDS
-            )
+            response = kept_alive.get(url, params={"api_key": "from-flag", "limit": 1}, timeout=REQUEST_TIMEOUT_SECONDS)
             assert response.status_code == 200
             demo.process.send_signal(number)
             assert demo.process.wait(timeout=3) == 0

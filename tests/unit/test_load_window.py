@@ -59,9 +59,7 @@ def window(start: datetime | None, end: datetime) -> LoadWindow:
     return LoadWindow(start, end)  # type: ignore[arg-type]
 
 
-def scheduled(
-    start: datetime, end: datetime, covered: datetime | None = NOW, lookback_days: float = 0
-) -> LoadWindow:
+def scheduled(start: datetime, end: datetime, covered: datetime | None = NOW, lookback_days: float = 0) -> LoadWindow:
     return run_window("scheduled", start, end, None, covered, NOW, lookback_days)
 
 
@@ -214,9 +212,7 @@ def test_a_backfill_loads_its_interval_and_nothing_else(covered: datetime | None
 
 @pytest.mark.parametrize("interval", [None, NOW, utc(2026, 11, 1)])
 def test_a_manual_run_loads_what_is_not_covered_up_to_now(interval: datetime | None) -> None:
-    assert run_window("manual", interval, interval, None, utc(2026, 11, 9), NOW, 7) == window(
-        utc(2026, 11, 9), NOW
-    )
+    assert run_window("manual", interval, interval, None, utc(2026, 11, 9), NOW, 7) == window(utc(2026, 11, 9), NOW)
     assert run_window("manual", interval, interval, None, None, NOW, 7) == window(None, NOW)
 
 
@@ -238,9 +234,7 @@ def test_a_manual_run_with_nothing_left_says_so_instead_of_loading_nothing(ahead
 
 @pytest.mark.parametrize("covered", [None, utc(2026, 10, 1)])
 @pytest.mark.parametrize("kind", ["scheduled", "backfill"])
-@pytest.mark.parametrize(
-    "interval", [(None, None), (None, NOW), (NOW, None), (NOW, NOW), (NOW, utc(2026, 1, 1))]
-)
+@pytest.mark.parametrize("interval", [(None, None), (None, NOW), (NOW, None), (NOW, NOW), (NOW, utc(2026, 1, 1))])
 def test_an_interval_without_width_is_never_a_load(
     kind: load_window.RunKind,
     interval: tuple[datetime | None, datetime | None],
@@ -320,9 +314,7 @@ def test_neighbouring_windows_leave_no_gap_and_do_not_overlap(
 
 @many
 @given(start=instants, width=st.integers(1, 10**12), lookback=st.integers(0, 4000), zone=st.timezones())
-def test_lookback_moves_the_start_and_leaves_the_end(
-    start: datetime, width: int, lookback: int, zone: tzinfo
-) -> None:
+def test_lookback_moves_the_start_and_leaves_the_end(start: datetime, width: int, lookback: int, zone: tzinfo) -> None:
     end = start + width * MICROSECOND
     widened = scheduled(start.astimezone(zone), end.astimezone(zone), lookback_days=lookback / 10)
     assert widened.start is not None

@@ -280,3 +280,14 @@ def test_a_run_has_one_name_at_each_try_and_no_other_run_has_it() -> None:
     ]
     assert names[0] == RUN.name
     assert len({*names}) == len(names)
+
+
+@pytest.mark.parametrize("mode", ["merge", "append"])
+def test_a_cleared_run_loads_the_window_again_that_it_loaded_before(mode: SyncModeName) -> None:
+    first = replace(SCHEDULED, run_id="scheduled__8")
+    of_its_own, of_others = loaded(None, DAYS[4], mode=mode), replace(loaded(DAYS[4], DAYS[7]), run_id="scheduled__9")
+    assert plan(WINDOWS, first, of_its_own, of_others, mode=mode) == LoadWindow(None, DAYS[4])
+    # Not another DAG's run of the same name, and not before a window that the form asks for.
+    assert plan(WINDOWS, first, replace(of_its_own, dag_id="other"), mode=mode) == LoadWindow(DAYS[3], DAYS[4])
+    asked = replace(ASKED, run_id="scheduled__8")
+    assert plan(WINDOWS, asked, of_its_own, mode=mode) == LoadWindow(DAYS[2], DAYS[3])
