@@ -91,4 +91,5 @@ def _causes(exception: BaseException | None) -> Iterator[BaseException]:
     while exception is not None and id(exception) not in seen:
         seen.add(id(exception))
         yield exception
-        exception = exception.__cause__ or exception.__context__
+        # What `raise … from None` hides has been said better by what it raises.
+        exception = exception.__cause__ or (None if exception.__suppress_context__ else exception.__context__)

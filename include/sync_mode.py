@@ -36,7 +36,8 @@ class SyncMode:
 
 def _merge(name: SyncModeName, strategy: Literal["delete-insert", "scd2"], takes_window: bool) -> SyncMode:
     # Not "upsert": it fails when a load holds an id twice.
-    return SyncMode(name, {"disposition": "merge", "strategy": strategy}, strategy, takes_window)
+    # Deduplicated: the paginator hands on each record once, and looking for the same again costs memory, and time.
+    return SyncMode(name, {"disposition": "merge", "strategy": strategy, "deduplicated": True}, strategy, takes_window)
 
 
 SYNC_MODES: dict[SyncModeName, SyncMode] = {
