@@ -25,9 +25,6 @@ Record = dict[str, Any]
 
 # Large enough that the cost per table vanishes, small enough for flat memory: some MB of records.
 ROWS_PER_BATCH = 5000
-# The largest integer up to which every integer is a double.
-EXACT_IN_DOUBLE = 2**53
-
 # Only such texts are cast in columns: with a zone, to the microsecond. Others are dlt's to parse.
 _PLAIN_TIMESTAMP = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"
 
@@ -43,6 +40,14 @@ _ARROW_TYPES: dict[TDataType, pa.DataType] = {
     "text": pa.string(),
     "json": pa.string(),
     "timestamp": pa.timestamp("us", tz="UTC"),
+}
+# The types of values that a column takes as they are. Of integers among fractions Arrow refuses those beyond 53 bits.
+_PLAINLY: dict[TDataType, tuple[set[type], ...]] = {
+    "bool": ({bool},),
+    "bigint": ({int},),
+    "double": ({float}, {int, float}),
+    "text": ({str},),
+    "timestamp": ({datetime},),
 }
 _PLAIN_TYPES: dict[type, TDataType] = {bool: "bool", int: "bigint", float: "double", datetime: "timestamp"}
 
@@ -137,19 +142,12 @@ def _to_array(values: list[Any], found: set[type], data_type: TDataType) -> pa.A
         return pa.array([None if value is None else orjson.dumps(value).decode() for value in values], pa.string())
     if data_type == "timestamp" and found == {str}:
         return _timestamps(pa.array(values, pa.string()))
-    if data_type == "double" and found == {int, float}:
-        if any(type(value) is int and abs(value) > EXACT_IN_DOUBLE for value in values):
-            raise NotPlain
-    elif data_type not in _ARROW_TYPES or found != ({str} if data_type == "text" else _of(data_type)):
+    if found not in _PLAINLY.get(data_type, ()):
         raise NotPlain
     try:
         return pa.array(values, _ARROW_TYPES[data_type])
     except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
         raise NotPlain from None
-
-
-def _of(data_type: TDataType) -> set[type]:
-    return {plain for plain, name in _PLAIN_TYPES.items() if name == data_type}
 
 
 def _timestamps(texts: pa.Array) -> pa.Array:

@@ -34,18 +34,16 @@ class SyncMode:
         return self.name == "append"
 
 
-def _merge(name: SyncModeName, strategy: Literal["delete-insert", "scd2"], takes_window: bool) -> SyncMode:
-    # Not "upsert": it fails when a load holds an id twice.
-    # Deduplicated: the paginator hands on each record once, and looking for the same again costs memory, and time.
-    return SyncMode(name, {"disposition": "merge", "strategy": strategy, "deduplicated": True}, strategy, takes_window)
-
+# The paginator hands on each record once: looking for the same again would cost a large load its memory.
+_MERGE: TWriteDispositionConfig = {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}
 
 SYNC_MODES: dict[SyncModeName, SyncMode] = {
-    "merge": _merge("merge", "delete-insert", takes_window=True),
+    # Not "upsert": it fails when a load holds an id twice.
+    "merge": SyncMode("merge", _MERGE, "delete-insert", takes_window=True),
     "replace": SyncMode("replace", "replace", None, takes_window=False),
     # dlt's own append would add the rows of a retried run twice: these are merged, with the run as the key.
-    "append": _merge("append", "delete-insert", takes_window=True),
-    "scd2": _merge("scd2", "scd2", takes_window=False),
+    "append": SyncMode("append", _MERGE, "delete-insert", takes_window=True),
+    "scd2": SyncMode("scd2", {"disposition": "merge", "strategy": "scd2"}, "scd2", takes_window=False),
 }
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -73,8 +74,6 @@ def test_values_in_the_environment_win(tmp_path: Path) -> None:
 
 def test_demo_loads_what_the_api_serves(airflow_home: Path, tmp_path: Path) -> None:
     database = tmp_path / "new folder" / "demo.duckdb"
-    ours = {process.pid for process in psutil.process_iter()}
-
     finished = demo(
         airflow_home,
         DATASETS_DUCKDB_PATH=database,
@@ -94,7 +93,7 @@ def test_demo_loads_what_the_api_serves(airflow_home: Path, tmp_path: Path) -> N
     with duckdb.connect(str(database), read_only=True) as connection:
         counted = connection.execute("SELECT count(*), count(DISTINCT id) FROM datasets_raw.datasets").fetchone()
     assert counted == (served, served)
-    assert not left_over(ours), "the demo stops what it started"
+    assert not left_over(database), "the demo stops what it started"
 
 
 def test_a_failing_demo_says_why_in_its_last_line(airflow_home: Path, tmp_path: Path) -> None:
@@ -112,11 +111,11 @@ def test_a_failing_demo_says_why_in_its_last_line(airflow_home: Path, tmp_path: 
     assert database.read_text().startswith("This is a letter")
 
 
-def left_over(before: set[int]) -> list[str]:
-    """The command lines of demo processes of this project that were not there before."""
+def left_over(database: Path) -> list[str]:
+    """The command lines of processes that still run for the demo with this database: they inherit its environment."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or ())
-        if process.pid not in before and ("demo.api" in command or "dags test datasets" in command):
-            found.append(command)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get("DATASETS_DUCKDB_PATH") == str(database):
+                found.append(" ".join(process.cmdline()))
     return found

@@ -243,6 +243,14 @@ def test_records_that_come_at_the_end_are_read_too(loader: Loader, server: ApiSe
     assert ids(loader.read(server, page_size=10, max_parallel_requests=PARALLEL)) == list(range(225))
 
 
+def test_the_total_is_asked_for_again_at_the_end(loader: Loader, server: ApiServer) -> None:
+    server.records = numbered(200)
+    # When all pages have been answered.
+    at_page(server, 200, lambda: server.records.insert(0, {"id": 1000}), times=1)
+    assert len(loader.read(server, page_size=10, max_parallel_requests=PARALLEL)) == 201
+    assert loader.progress.passes == 2
+
+
 # Errors
 
 
