@@ -386,7 +386,7 @@ def some_loads(draw: st.DrawFn) -> Loads:
 
 @pytest.mark.parametrize("nested", ["json", "tables"])
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     # One folder for all examples is fine: each pipeline has its own name.
     # One folder for all examples is fine: each pipeline has its own name.

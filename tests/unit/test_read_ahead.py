@@ -122,16 +122,16 @@ def test_what_waits_for_its_turn_is_not_sent_when_the_read_has_failed(loader: Lo
     server.records = numbered(900)
     server.fail(99, Answer(401), offset=10)
     with pytest.raises(ResourceExtractionError):
-        loader.read(server, page_size=10, max_parallel_requests=8, requests_per_second=10)
-    # The others would have come every tenth of a second.
-    time.sleep(0.5)
+        loader.read(server, page_size=10, max_parallel_requests=8, requests_per_second=2)
+    # The next would have come half a second later.
+    time.sleep(0.8)
     assert server.offsets == [0, 10]
 
 
 def test_what_waits_for_its_turn_is_not_sent_when_the_read_is_complete(loader: Loader, server: ApiServer) -> None:
     server.records, server.total_at = numbered(15), None
-    assert len(loader.read(server, page_size=10, max_parallel_requests=8, requests_per_second=10)) == 15
-    time.sleep(0.5)
+    assert len(loader.read(server, page_size=10, max_parallel_requests=8, requests_per_second=2)) == 15
+    time.sleep(0.8)
     assert server.offsets == [0, 10]
 
 
