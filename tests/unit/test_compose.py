@@ -40,7 +40,12 @@ def make_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     loader.exec_module(module)
     (tmp_path / "secrets").mkdir()
     shutil.copy(PROJECT / "connections.example.json", tmp_path)
-    for name, path in {"PROJECT": ".", "ENV_FILE": ".env", "CONNECTIONS_FILE": "secrets/connections.json"}.items():
+    for name, path in {
+        "PROJECT": ".",
+        "ENV_FILE": ".env",
+        "CONNECTIONS_FILE": "secrets/connections.json",
+        "SETTINGS_FILE": "secrets/airflow.env",
+    }.items():
         monkeypatch.setattr(module, name, tmp_path / path)
     return module
 
@@ -137,7 +142,7 @@ def test_databases_and_redis_are_inside() -> None:
 
 def test_workers_hold_no_key_of_the_database() -> None:
     held = str(SERVICES["worker"]["environment"])
-    for secret in ("METADATA_PASSWORD", "FERNET_KEY", "API_SECRET_KEY", "ADMIN_PASSWORD", "WAREHOUSE_PASSWORD"):
+    for secret in ("METADATA_PASSWORD", "FERNET_KEY", "JWT_SECRET", "ADMIN_PASSWORD", "WAREHOUSE_PASSWORD"):
         assert secret not in held
 
 
@@ -178,7 +183,7 @@ def test_env_is_written_once_for_its_owner_only(make_env: ModuleType, capsys: py
     assert len({values[secret] for secret in SECRETS}) == len(SECRETS)
     assert all(len(values[secret]) >= 24 and values[secret] not in printed for secret in SECRETS)
     assert str(make_env.ENV_FILE) in printed
-    for path in (make_env.ENV_FILE, make_env.CONNECTIONS_FILE):
+    for path in (make_env.ENV_FILE, make_env.CONNECTIONS_FILE, make_env.SETTINGS_FILE):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     make_env.CONNECTIONS_FILE.write_text("mine")
     make_env.main()
@@ -196,6 +201,22 @@ def test_the_connections_name_the_stacks_own_services(make_env: ModuleType) -> N
     warehouse = SERVICES[destination["host"]]["environment"]
     assert (destination["schema"], destination["login"]) == (warehouse["POSTGRES_DB"], warehouse["POSTGRES_USER"])
     assert destination["password"] == values["WAREHOUSE_PASSWORD"]
+
+
+def test_a_task_may_wait_as_long_as_another_runs() -> None:
+    hours = re.search(r"execution_timeout=timedelta\(hours=(\d+)\)", (PROJECT / "dags" / "datasets.py").read_text())
+    assert hours
+    longest = int(hours[1]) * 3600
+    assert int(SERVICES["scheduler"]["environment"]["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"]) >= longest
+    redelivered = SERVICES["worker"]["environment"]["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]
+    assert int(redelivered) > 2 * longest, "it waits, and then it runs"
+
+
+def test_what_the_image_copies_is_there() -> None:
+    for names in re.findall(r"^COPY --chown=\S+ (.+) \S+$", (PROJECT / "Dockerfile").read_text(), re.M):
+        for name in names.split():
+            # git keeps no empty folder
+            assert (PROJECT / name).is_file() or any((PROJECT / name).iterdir()), f"a clean checkout has no {name}"
 
 
 def test_git_and_images_never_see_the_secrets() -> None:
@@ -230,7 +251,7 @@ def test_the_helm_values_run_this_image_and_hold_no_secret() -> None:
     assert values["executor"] == "KubernetesExecutor"
     assert f"apache-airflow=={values['airflowVersion']}" in (PROJECT / "requirements.txt").read_text().splitlines()
     assert values["images"]["airflow"]["tag"].startswith(values["airflowVersion"])
-    assert values["createUserJob"]["defaultUser"]["enabled"] is False, "the chart's own admin has a known password"
+    assert values["createUserJob"]["enabled"] is False, "the chart's own admin has a known password"
     assert values["data"] == {"metadataSecretName": "datasets-metadata"}
     assert not re.search(r"^\s*(password|fernetKey|apiSecretKey|jwtSecret|pass):", text, re.M)
 
@@ -239,6 +260,6 @@ def test_the_commands_of_the_page_are_the_ones_that_are_run() -> None:
     page = (PROJECT / "docs" / "operations.md").read_text()
     executed = (PROJECT / "tests" / "compose" / "run").read_text()
     blocks = re.findall(r"^```sh\n(.*)", page, re.M)
-    assert sorted(block.removeprefix("# run: ") for block in blocks) == sorted(
+    assert {block.removeprefix("# run: ") for block in blocks} == set(
         re.findall(r"stack\.documented\(\"([\w-]+)\"\)", executed)
     )
