@@ -6,6 +6,8 @@ row by row. So types, names, variant columns and nulls are dlt's in both ways, a
 times faster (benchmarks/README.md).
 """
 
+import functools
+import gc
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -71,6 +73,7 @@ class ColumnarBatches:
         self._types: dict[str, TDataType] = {}
         self._plain = plain
         give_ids_to_arrow_rows()
+        spare_the_collector()
         logging.getLogger("dlt").addFilter(_JSON_AS_TEXT)
 
     def add(self, records: list[Record]) -> "pa.Table | list[Record] | None":
@@ -161,6 +164,12 @@ def _timestamps(texts: pa.Array) -> pa.Array:
     if bounds["min"].value < _FIRST_INSTANT or bounds["max"].value >= _END_OF_TIME:
         raise NotPlain
     return instants
+
+
+@functools.cache
+def spare_the_collector() -> None:
+    """Tell Python's garbage collector, once, that what is there stays: records make it run often, and none is garbage."""
+    gc.freeze()
 
 
 def give_ids_to_arrow_rows() -> None:
