@@ -13,7 +13,7 @@ from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltSource
 from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
 
-from include.columns import ColumnarBatches
+from include.batches import ColumnarBatches
 from include.errors import ResponseShapeError
 from include.http_client import open_session
 from include.load_window import LoadWindow, format_instant, parse_cursor
