@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import dlt
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 
 from include.arrow_tables import ArrowTable, Types, arrow_tables
 from include.columns import NotPlain
@@ -20,6 +21,8 @@ Record = dict[str, Any]
 
 # Large enough that the cost per table vanishes, small enough for flat memory: some MB of records.
 ROWS_PER_BATCH = 5000
+# Some batches of records with nested values; Python's own number is met by a few pages.
+OBJECTS_BEFORE_COLLECTION = 50_000
 
 
 class ColumnarBatches:
@@ -46,12 +49,14 @@ class ColumnarBatches:
         if not self._records or (len(self._records) < ROWS_PER_BATCH and not self._is_last()):
             return None
         batch, self._records = self._records, []
-        if not self._plain:
+        load_id = _load_id()
+        # Without a load, somebody looks at the source in a Python shell.
+        if not self._plain or load_id is None:
             return batch
         types = dict(self._types)
-        load_id = dlt.current.load_package_state()["load_id"]
+        schema = dlt.current.source_schema()
         try:
-            tables = arrow_tables(batch, self._table, dlt.current.source_schema(), load_id, self._json_columns, types)
+            tables = arrow_tables(batch, self._table, schema, load_id, self._json_columns, types)
         except NotPlain:
             # For good: dlt infers a column's type from its first value, so the order of values has to stay.
             self._plain = False
@@ -65,7 +70,7 @@ class ColumnarBatches:
             yield self._marked(table)
             if table.parent is not None:
                 # Only now: dlt has put the table into the schema when it wrote the rows.
-                schema_tables: dict[str, Any] = dlt.current.source_schema().tables  # type: ignore[assignment]
+                schema_tables: dict[str, Any] = dlt.current.source_schema().tables
                 schema_tables[table.name] = _ChildTable(schema_tables[table.name], dlt.current.resource_name())
 
     def _marked(self, table: ArrowTable) -> Any:
@@ -79,6 +84,13 @@ class ColumnarBatches:
             hints = dlt.mark.make_hints(table_name=table.name, parent_table_name=table.parent, columns=table.hints)
             dlt.current.resource()._set_hints(hints, create_table_variant=True)
         return dlt.mark.with_table_name(table.rows, table.name)
+
+
+def _load_id() -> str | None:
+    try:
+        return dlt.current.load_package_state()["load_id"]
+    except CurrentLoadPackageStateNotAvailable:
+        return None
 
 
 class _ChildTable(dict[str, Any]):
@@ -100,8 +112,9 @@ class _ChildTable(dict[str, Any]):
 
 @functools.cache
 def spare_the_collector() -> None:
-    """Tell Python's garbage collector, once, that what is there stays: records make it run often, and none is garbage."""
+    """Have Python's garbage collector run less, once: records make it run often, and none of them is garbage."""
     gc.freeze()
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
 
 
 class _JsonAsText(logging.Filter):
