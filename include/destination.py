@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from include.config_provider import ConnectionsProvider
 from include.connections import DestinationValues, missing_requirement
+from include.duckdb_file import kept_open
 from include.errors import ConfigurationError, TransientError
 from include.postgres_destination import SideBySideClient, side_by_side_postgres, staging_in_use
 
@@ -79,6 +80,14 @@ def turn_to_write(values: DestinationValues | None) -> AbstractContextManager[ob
     path = embedded_file() if values is None else _file_or_folder(values)
     # Beside the database, not on it: DuckDB locks its own file. The operating system frees it after a crash.
     return nullcontext() if path is None else FileLock(f"{path}.lock")
+
+
+def open_file(values: DestinationValues | None) -> AbstractContextManager[object]:
+    """Keeps a DuckDB file open, from the turn to write until its end."""
+    if values is not None and values.dialect != "duckdb":
+        return nullcontext()
+    path = embedded_file() if values is None else _file_or_folder(values)
+    return nullcontext() if path is None else kept_open(path)
 
 
 def _file_or_folder(values: DestinationValues) -> Path | None:
