@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from include.config_provider import ConnectionsProvider
 from include.connections import DestinationValues, missing_requirement
-from include.duckdb_file import kept_open
+from include.duckdb_destination import kept_open, lean_duckdb
 from include.errors import ConfigurationError, TransientError
 from include.postgres_destination import SideBySideClient, side_by_side_postgres, staging_in_use
 
@@ -52,11 +52,13 @@ def open_destination(provider: ConnectionsProvider, run_name: str) -> Destinatio
         # dlt would empty the table first and then fill it; for plain files it knows no other way.
         settings["replace_strategy"] = "insert-from-staging"
     if values is None:
-        return dlt.destinations.duckdb(str(embedded_file()), **settings)
+        return lean_duckdb(str(embedded_file()), destination_name="duckdb", **settings)
     if missing := missing_requirement(values):
         raise ConfigurationError(missing)
     if values.destination_type == "postgres":
         return side_by_side_postgres(destination_name="postgres", **settings)
+    if values.destination_type == "duckdb":
+        return lean_duckdb(destination_name="duckdb", **settings)
     destination: Destination[Any, Any] | None = Destination.from_reference(values.destination_type, **settings)
     assert destination is not None
     return destination

@@ -22,9 +22,9 @@ if destination.startswith("postgresql://"):
 
     target = side_by_side_postgres(destination)
 else:
-    from include.duckdb_file import kept_open
+    from include.duckdb_destination import kept_open, lean_duckdb
 
-    target = dlt.destinations.duckdb(destination)
+    target = lean_duckdb(destination)
     held = kept_open(Path(destination))
 progress = ReadProgress()
 source = api_source(DATASETS, resolve_options(DATASETS), progress=progress)
