@@ -9,13 +9,14 @@ import functools
 import gc
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 
-from include.arrow_tables import ArrowTable, Types, arrow_tables
-from include.columns import NotPlain
+if TYPE_CHECKING:
+    # Arrow is imported with the first batch, when pages are already being fetched.
+    from include.arrow_tables import ArrowTable, Types
 
 Record = dict[str, Any]
 
@@ -53,6 +54,9 @@ class ColumnarBatches:
         # Without a load, somebody looks at the source in a Python shell.
         if not self._plain or load_id is None:
             return batch
+        from include.arrow_tables import arrow_tables
+        from include.columns import NotPlain
+
         types = dict(self._types)
         schema = dlt.current.source_schema()
         try:
@@ -65,7 +69,7 @@ class ColumnarBatches:
         self._types = types
         return self._items(tables)
 
-    def _items(self, tables: list[ArrowTable]) -> Iterator[Any]:
+    def _items(self, tables: "list[ArrowTable]") -> Iterator[Any]:
         for table in tables:
             yield self._marked(table)
             if table.parent is not None:
@@ -73,7 +77,7 @@ class ColumnarBatches:
                 schema_tables: dict[str, Any] = dlt.current.source_schema().tables
                 schema_tables[table.name] = _ChildTable(schema_tables[table.name], dlt.current.resource_name())
 
-    def _marked(self, table: ArrowTable) -> Any:
+    def _marked(self, table: "ArrowTable") -> Any:
         """The rows, with the name of their table, and with their hints where dlt does not have them yet."""
         is_new = self._hinted.get(table.name) != table.hints
         self._hinted[table.name] = table.hints

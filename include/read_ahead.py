@@ -78,7 +78,10 @@ class ReadAhead:
             if planned not in self._ahead:
                 self._ahead[planned] = self._fetch(request, planned, kwargs)
         try:
-            return self._ahead.pop(offset).result()
+            response = self._ahead.pop(offset).result()
+            # Read here (once: `http_client`), so that an answer that cannot be read ends the others as well.
+            response.json()
+            return response
         except BaseException:
             self.end()
             raise
