@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg2
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest, LoadJob
+from dlt.common.destination.client import FollowupJobRequest, LoadJob, StateInfo
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TSchemaTables
 from dlt.destinations.impl.postgres.factory import postgres
@@ -72,6 +72,25 @@ class SideBySideClient(PostgresClient):
         if self.in_staging_dataset_mode or not (info := self.get_stored_schema(self.schema.name)):
             return None
         return Schema.from_dict(json.loads(info.schema))
+
+    def get_stored_state(self, pipeline_name: str) -> StateInfo | None:  # type: ignore[override]  # as in dlt: None is none
+        """The state of the highest version among completed loads; None: there is none yet.
+
+        dlt takes that of the last load to be read: one that began before others and read after them would bring back
+        the state that those have replaced.
+        """
+        states, loads = (
+            self.sql_client.make_qualified_table_name(name)
+            for name in (self.schema.state_table_name, self.schema.loads_table_name)
+        )
+        rows = self.sql_client.execute_sql(
+            "SELECT version, engine_version, pipeline_name, state, created_at, version_hash, _dlt_load_id "
+            f"FROM {states} AS s WHERE pipeline_name = %s "
+            f"AND EXISTS (SELECT FROM {loads} AS l WHERE l.load_id = s._dlt_load_id AND l.status = 0) "
+            "ORDER BY version DESC, _dlt_load_id DESC LIMIT 1",
+            pipeline_name,
+        )
+        return StateInfo(*rows[0]) if rows else None
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False

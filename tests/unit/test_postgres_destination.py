@@ -13,6 +13,7 @@ import dlt
 import psycopg2
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.state_sync import decompress_state
 
 from include.errors import TransientError
 from include.options import resolve_options
@@ -35,9 +36,13 @@ class Place:
         self.url = url
         self._home = home
 
-    def run(self, records: list[Record], name: str | None = None, **params: Any) -> "Run":
+    def begin(self) -> "Run":
+        """A run that has learned what the destination knows, and read nothing."""
+        return Run(self.url, self._home / uuid.uuid4().hex[:8])
+
+    def run(self, records: list[Record], **params: Any) -> "Run":
         """A run that has read `records` and not loaded them yet."""
-        return Run(self, self._home, records, name or uuid.uuid4().hex[:8], params)
+        return self.begin().read(records, **params)
 
     def load(self, *records: Record, **params: Any) -> None:
         """A whole run."""
@@ -59,25 +64,40 @@ class Place:
 
 
 class Run:
-    """One run: reading is done when it is made, `load` is the rest."""
+    """One run, step by step."""
 
-    def __init__(self, place: Place, home: Path, records: list[Record], name: str, params: dict[str, Any]) -> None:
+    def __init__(self, url: str, home: Path) -> None:
+        place = urlsplit(url)
         destination = side_by_side_postgres(
-            credentials=place.url.replace("@", ":@", 1),
+            credentials={
+                "host": place.hostname,
+                "port": place.port or 5432,
+                "username": place.username,
+                "password": place.password or "",
+                "database": place.path.lstrip("/"),
+            },
             destination_name="postgres",
-            staging_dataset_name_layout=f"%s_staging_{name}",
+            staging_dataset_name_layout=f"%s_staging_{home.name}",
             replace_strategy="insert-from-staging",
         )
         self.pipeline = dlt.pipeline(
-            "datasets", destination=destination, dataset_name="datasets_raw", pipelines_dir=str(home / name)
+            "datasets", destination=destination, dataset_name="datasets_raw", pipelines_dir=str(home)
         )
         self.pipeline.sync_destination()
+
+    def read(self, records: list[Record], note: str | None = None, **params: Any) -> "Run":
+        """Read `records` and normalize them. `note` is put into dlt's state, where a resource may keep things."""
         with ApiServer(records) as server:
             options = resolve_options(DATASETS, {"base_url": server.url, "api_key": "key", **params})
             source = api_source(DATASETS, options, SYNC_MODES[options.sync_mode])
             source.resources["datasets"].apply_hints(file_format="parquet")
+            if note:
+                source.resources["datasets"].add_map(
+                    lambda item: [item, dlt.current.source_state().update(note=note)][0]
+                )
             self.pipeline.extract(source)
         self.pipeline.normalize()
+        return self
 
     def load(self) -> None:
         """Load what was read."""
@@ -202,3 +222,42 @@ def test_a_load_of_nothing_does_not_forget_that_there_is_something(place: Place)
     assert set(place.known_columns()) == {"id", "name"}
     place.run([], sync_mode="replace").load()
     assert place.query("SELECT * FROM datasets") == []
+
+
+# --- dlt's state
+
+
+def restored(place: Place) -> tuple[int, str]:
+    """What a run that begins now finds: the version of dlt's state, and the note in it."""
+    state = place.begin().pipeline.state
+    return state["_state_version"], state["sources"]["datasets"]["note"]
+
+
+def test_the_state_never_moves_backwards_in_whatever_order_runs_begin_and_end(place: Place) -> None:
+    place.run([{"id": 0}], note="first").load()
+    assert restored(place) == (1, "first")
+    early, slow = place.begin(), place.run([{"id": 1}], note="slow")
+    fast = place.run([{"id": 2}], note="fast")
+    found = [restored(place)]
+    for run in (fast, slow):
+        run.load()
+        found.append(restored(place))
+    place.run([{"id": 3}], note="next").load()
+    found.append(restored(place))
+    # It began with the first state, and reads after all others: dlt goes by the time of the reading.
+    early.read([{"id": 4}], note="early").load()
+    found.append(restored(place))
+    assert found == [(1, "first"), (2, "fast"), (2, "fast"), (3, "next"), (3, "next")]
+    # A run that is killed before its end has not changed it.
+    place.run([{"id": 5}], note="killed")
+    assert restored(place) == (3, "next")
+    place.run([{"id": 6}], note="last").load()
+    assert restored(place) == (4, "last")
+
+
+def test_nothing_of_this_project_is_kept_in_the_state(place: Place) -> None:
+    for mode in ("merge", "replace", "append", "merge"):
+        place.load({"id": 1}, sync_mode=mode, cursor_path=None)
+    states = [decompress_state(text) for (text,) in place.query("SELECT state FROM _dlt_pipeline_state")]
+    assert len(states) == 2
+    assert [state.get("sources") for state in states] == [None, {"datasets": {}}]
