@@ -93,8 +93,9 @@ class ResourceLoad:
     def prepare(self) -> None:
         """The helper's `on_before_run`: dlt learns of the connections, the destination and this run's turn."""
         from include.config_provider import register_connections
-        from include.destination import open_destination, own_staging, turn_to_write
+        from include.destination import open_destination, turn_to_write
         from include.options import resolve_options
+        from include.staging import own_staging
         from include.sync_mode import SYNC_MODES, forget_keys, refuse_other_history, refuse_unsupported
 
         context = get_current_context()
@@ -106,7 +107,7 @@ class ResourceLoad:
         # The same name at each try: what a killed try left in the staging tables is used again, then removed.
         destination = self._pipeline.destination = open_destination(provider, self._run.name)
         refuse_unsupported(self._mode, destination.destination_name, destination.capabilities())
-        self._held.enter_context(turn_to_write(provider.destination))
+        self._held.enter_context(turn_to_write(provider.destination, self._pipeline.dataset_name))
         self._held.enter_context(own_staging(self._pipeline))
         # Brings the table's schema, which `run` would bring anyway, before anything is decided from it.
         self._pipeline.sync_destination()
