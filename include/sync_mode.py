@@ -47,13 +47,21 @@ SYNC_MODES: dict[SyncModeName, SyncMode] = {
 }
 
 
-def refuse_unsupported(mode: SyncMode, destination: str, capabilities: DestinationCapabilitiesContext) -> None:
-    """Raise ConfigurationError (permanent) when the destination cannot do the mode; before any request is sent."""
-    if mode.merge_strategy is None:
-        return
-    if destination == "filesystem" or mode.merge_strategy not in (capabilities.supported_merge_strategies or ()):
+def refuse_unsupported(
+    mode: SyncMode, destination: str, capabilities: DestinationCapabilitiesContext, files: tuple[SyncModeName, ...]
+) -> None:
+    """Raise ConfigurationError (permanent) when the destination cannot do the mode; before any request is sent.
+
+    `files` are the modes that a folder or bucket can do, which depend on what kind of tables it holds.
+    """
+    if destination == "filesystem":
+        able = mode.name in files
+    else:
+        able = not mode.merge_strategy or mode.merge_strategy in (capabilities.supported_merge_strategies or ())
+    if not able:
+        possible = ", ".join(f"`{name}`" for name in (files if destination == "filesystem" else ("replace",)))
         raise ConfigurationError(
-            f"The destination `{destination}` cannot do the sync mode `{mode.name}`; it can do `replace`. Choose another "
+            f"The destination `{destination}` cannot do the sync mode `{mode.name}`; it can do {possible}. Choose another "
             "mode, or another destination: the README has the table of both."
         )
 
@@ -80,6 +88,9 @@ def forget_keys(table: TTableSchema | None) -> None:
 
     dlt adds up what it has ever been told: an append into a table of a merge would still match rows by their id.
     """
-    for column in table["columns"].values() if table else ():
+    if table is None:
+        return
+    table.pop("x-merge-destination-scope", None)  # type: ignore[typeddict-item]  # the rows of an earlier run
+    for column in table["columns"].values():
         column.pop("primary_key", None)
         column.pop("merge_key", None)
