@@ -88,9 +88,6 @@ def forget_keys(table: TTableSchema | None) -> None:
 
     dlt adds up what it has ever been told: an append into a table of a merge would still match rows by their id.
     """
-    if table is None:
-        return
-    table.pop("x-merge-destination-scope", None)  # type: ignore[typeddict-item]  # the rows of an earlier run
-    for column in table["columns"].values():
+    for column in table["columns"].values() if table else ():
         column.pop("primary_key", None)
         column.pop("merge_key", None)
