@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import dlt
 import psycopg2
 import pytest
+from airflow.sdk import RetryAction
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.state_sync import decompress_state
 
@@ -19,6 +20,7 @@ from include.errors import TransientError
 from include.options import resolve_options
 from include.postgres_destination import side_by_side_postgres
 from include.resources import DATASETS
+from include.retry_policy import CausalRetryPolicy
 from include.source import api_source
 from include.sync_mode import SYNC_MODES
 from tests.support.api_server import ApiServer
@@ -147,6 +149,7 @@ def test_two_runs_that_bring_the_same_column_in_two_types_lose_nothing(
     reason = causes(failure.value)[-1]
     assert isinstance(reason, TransientError)
     assert "`share`" in str(reason)
+    assert CausalRetryPolicy().evaluate(failure.value, try_number=1, max_tries=3).action == RetryAction.RETRY
     # Nothing of it is there, and Airflow's next try finds the column as it is.
     assert place.query("SELECT id FROM datasets ORDER BY id") == [(1,), (2,)]
     place.load({"id": 3, "share": later})
