@@ -5,6 +5,7 @@ in one commit, but two tables in two: so a load has one table, with nested value
 `upsert`, or by `cdc`, which also deletes what is missing of a part of the table (its `common/libs/deltalake.py`, 1.31.0).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import dlt
@@ -15,11 +16,17 @@ from dlt.common.schema.typing import TTableSchema
 from include.errors import ConfigurationError
 from include.sync_mode import RUN_COLUMN, SyncMode, SyncModeName
 
-DELTA_MODES: tuple[SyncModeName, ...] = ("merge", "replace", "append")
+# By `table_format`; None: plain files, which dlt can only replace.
+MODES_OF_FILES: Mapping[str | None, tuple[SyncModeName, ...]] = {
+    None: ("replace",),
+    "delta": ("merge", "replace", "append"),
+}
 
 
-def delta_hints(mode: SyncMode, primary_key: str, run_name: str) -> dict[str, Any]:
-    """The hints that make a resource of `mode` a Delta table, in place of those for a database."""
+def table_hints(table_format: str | None, mode: SyncMode, primary_key: str, run_name: str) -> dict[str, Any]:
+    """The hints that make a resource of `mode` a Delta table, in place of those for a database; None: there are none."""
+    if table_format is None:
+        return {}
     if mode.name == "replace":
         return {"table_format": "delta"}
     if mode.name == "merge":
@@ -35,9 +42,9 @@ def delta_hints(mode: SyncMode, primary_key: str, run_name: str) -> dict[str, An
     }
 
 
-def refuse_child_tables(nested: str) -> None:
-    """Raise ConfigurationError (permanent) unless nested values stay in their record."""
-    if nested != "json":
+def refuse_child_tables(table_format: str | None, nested: str) -> None:
+    """Raise ConfigurationError (permanent) unless nested values stay in their record of a Delta table."""
+    if table_format and nested != "json":
         raise ConfigurationError(
             "A Delta table has no child tables here, because two tables cannot change in one step: set the option `nested` "
             "to `json`, which keeps nested values in JSON columns."

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from include.load_report import LoadReport
     from include.options import SourceOptions
-    from include.sync_mode import SyncModeName
 
 
 def load_task(resource: Resource, **operator_arguments: Any) -> PythonOperator:
@@ -94,7 +93,7 @@ class ResourceLoad:
     def prepare(self) -> None:
         """The helper's `on_before_run`: dlt learns of the connections, the destination and this run's turn."""
         from include.config_provider import register_connections
-        from include.delta_tables import DELTA_MODES, refuse_child_tables, refuse_other_format
+        from include.delta_tables import MODES_OF_FILES, refuse_child_tables, refuse_other_format
         from include.destination import open_destination, turn_to_write
         from include.options import resolve_options
         from include.staging import own_staging
@@ -109,10 +108,9 @@ class ResourceLoad:
         # The same name at each try: what a killed try left in the staging tables is used again, then removed.
         destination = self._pipeline.destination = open_destination(provider, self._run.name)
         self._table_format = provider.destination.table_format if provider.destination else None
-        files: tuple[SyncModeName, ...] = DELTA_MODES if self._table_format else ("replace",)
-        refuse_unsupported(self._mode, destination.destination_name, destination.capabilities(), files)
-        if self._table_format:
-            refuse_child_tables(self._options.nested)
+        of_files = MODES_OF_FILES[self._table_format]
+        refuse_unsupported(self._mode, destination.destination_name, destination.capabilities(), of_files)
+        refuse_child_tables(self._table_format, self._options.nested)
         self._held.enter_context(turn_to_write(provider.destination, self._pipeline.dataset_name))
         self._held.enter_context(own_staging(self._pipeline))
         # Brings the table's schema, which `run` would bring anyway, before anything is decided from it.
@@ -126,7 +124,7 @@ class ResourceLoad:
 
     def source(self) -> "DltSource":
         """The helper's `data`: built in the task, when options and window are known."""
-        from include.delta_tables import delta_hints
+        from include.delta_tables import table_hints
         from include.destination import FILE_FORMATS
         from include.load_report import read_reports
         from include.pagination import ReadProgress
@@ -136,11 +134,10 @@ class ResourceLoad:
         self._window = plan_window(self._options, self._mode, self._run, history)
         self._progress = ReadProgress()
         source = api_source(self._resource, self._options, self._mode, self._window, self._run.name, self._progress)
+        hints = table_hints(self._table_format, self._mode, self._options.primary_key, self._run.name)
         if file_format := FILE_FORMATS.get(self._pipeline.destination.destination_name):
-            source.resources[self._resource.name].apply_hints(file_format=file_format)
-        if self._table_format:
-            hints = delta_hints(self._mode, self._options.primary_key, self._run.name)
-            source.resources[self._resource.name].apply_hints(**hints)
+            hints["file_format"] = file_format
+        source.resources[self._resource.name].apply_hints(**hints)
         return source
 
     def _finish(self) -> "LoadReport":

@@ -48,18 +48,18 @@ SYNC_MODES: dict[SyncModeName, SyncMode] = {
 
 
 def refuse_unsupported(
-    mode: SyncMode, destination: str, capabilities: DestinationCapabilitiesContext, files: tuple[SyncModeName, ...]
+    mode: SyncMode, destination: str, capabilities: DestinationCapabilitiesContext, of_files: tuple[SyncModeName, ...]
 ) -> None:
     """Raise ConfigurationError (permanent) when the destination cannot do the mode; before any request is sent.
 
-    `files` are the modes that a folder or bucket can do, which depend on what kind of tables it holds.
+    `of_files` are the modes of a folder or bucket, which depend on what kind of tables it holds.
     """
     if destination == "filesystem":
-        able = mode.name in files
+        able = mode.name in of_files
     else:
         able = not mode.merge_strategy or mode.merge_strategy in (capabilities.supported_merge_strategies or ())
     if not able:
-        possible = ", ".join(f"`{name}`" for name in (files if destination == "filesystem" else ("replace",)))
+        possible = ", ".join(f"`{name}`" for name in (of_files if destination == "filesystem" else ("replace",)))
         raise ConfigurationError(
             f"The destination `{destination}` cannot do the sync mode `{mode.name}`; it can do {possible}. Choose another "
             "mode, or another destination: the README has the table of both."

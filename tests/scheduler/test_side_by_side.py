@@ -82,12 +82,9 @@ def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
             return int(cursor.fetchone()[0])
 
         running.api("PATCH", "dags/datasets", {"is_paused": False})
-        running.cli(
-            *("backfill", "create", "--dag-id", "datasets", "--max-active-runs", "8", "--run-backwards"),
-            *("--from-date", FIRST_DAY.date().isoformat()),
-            *("--to-date", (FIRST_DAY + timedelta(days=DAYS - 1)).date().isoformat()),
-            *("--reprocess-behavior", "completed"),
-        )
+        last_day = FIRST_DAY + timedelta(days=DAYS - 1)
+        flags = ("--max-active-runs", "8", "--run-backwards", "--reprocess-behavior", "completed")
+        running.backfill(FIRST_DAY, last_day, *flags)
         manual = running.trigger(window_start=(TODAY - timedelta(days=1)).isoformat(), window_end=TODAY.isoformat())
         # Pages of at least three windows have been asked for: their loads are under way.
         wait_until(
@@ -132,10 +129,7 @@ def test_where_the_destination_takes_one_writer_the_scheduler_makes_runs_wait(
     restart_dag_processor(running, limited=True)
     try:
         running.api("PATCH", "dags/datasets", {"is_paused": False})
-        running.cli(
-            *("backfill", "create", "--dag-id", "datasets", "--max-active-runs", "8"),
-            *("--from-date", days[-1].date().isoformat(), "--to-date", days[0].date().isoformat()),
-        )
+        running.backfill(days[-1], days[0], "--max-active-runs", "8")
         manual = running.trigger(window_start=days[0].isoformat(), window_end=TODAY.isoformat())
         wait_until(lambda: api.count() > 0, 120, "no run has begun")
         states = running.wait_for(lambda run: run["dag_run_id"] == manual or in_days(run, days), count=len(days) + 1)

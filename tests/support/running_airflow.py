@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -141,6 +142,16 @@ class RunningAirflow:
         if self._has_connection(conn_id):
             self.cli("connections", "delete", conn_id)
         self.cli("connections", "add", conn_id, "--conn-json", conn_json)
+
+    def backfill(self, first: datetime, last: datetime, *flags: str) -> None:
+        """Create a backfill of the days from `first` to `last`, once Airflow has noticed the end of the one before."""
+
+        def is_free() -> bool:
+            return all(one["completed_at"] for one in self.api("GET", "backfills", dag_id="datasets")["backfills"])
+
+        wait_until(is_free, 120, "an earlier backfill does not end")
+        dates = ("--from-date", first.date().isoformat(), "--to-date", last.date().isoformat())
+        self.cli("backfill", "create", "--dag-id", "datasets", *dates, *flags)
 
     def trigger(self, **conf: Any) -> str:
         """A manual run as from the UI's form, without a logical date; its run id."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from include.connections import API_CONN_ID, DESTINATION_CONN_ID, api_values, destination_values
-from include.delta_tables import DELTA_MODES
+from include.delta_tables import MODES_OF_FILES
 from include.destinations import DELTA_REQUIREMENT, DESTINATION_REQUIREMENTS, DESTINATIONS
 from include.http_client import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
 from include.load_report import REPORTS_TABLE, LoadReport
@@ -193,7 +193,7 @@ def test_the_table_of_destinations_is_that_of_the_code() -> None:
         required_file, of_delta = DESTINATION_REQUIREMENTS[conn_type][1], DELTA_REQUIREMENT[1]
         if entry.destination_type == "filesystem":
             assert install == f"{required_file}; Delta: {of_delta}"
-            assert modes == f"`replace`; Delta: {', '.join(f'`{mode}`' for mode in DELTA_MODES)}"
+            assert modes == f"`replace`; Delta: {', '.join(f'`{mode}`' for mode in MODES_OF_FILES['delta'])}"
         else:
             assert (install, modes) == (required_file, "all")
         for field in (*entry.fields, *entry.options):
