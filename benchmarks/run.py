@@ -36,7 +36,7 @@ FULL = [
     ["--records", "100000", "--again"],
     ["--records", "100000", "--latency-ms", "50"],
     ["--records", "100000", "--destination", "postgres"],
-    ["--records", "1000000", "--only", "limit", "--only", "this project, `json`"],
+    ["--records", "1000000", "--only", "this project, "],
 ]
 
 Results = dict[str, list[Measurement]]

@@ -62,6 +62,8 @@ with DAG(
             # A task in a pool that does not exist never starts: a pool is used only where the deployment names one.
             pool=os.environ.get("DATASETS_POOL") or None,
             pool_slots=int(os.environ.get("DATASETS_POOL_SLOTS") or "1"),
+            # Over all runs, backfills too: for a destination that takes one writer and cannot make the others wait.
+            max_active_tis_per_dag=int(os.environ.get("DATASETS_TASK_MAX_ACTIVE") or "0") or None,
             retries=int(os.environ.get("DATASETS_TASK_RETRIES", "3")),
             retry_delay=timedelta(seconds=float(os.environ.get("DATASETS_TASK_RETRY_DELAY_SECONDS", "60"))),
             retry_exponential_backoff=2.0,

@@ -69,6 +69,7 @@ class DestinationValues:
 
     `secrets` are the secret values among them, to redact by. `dialect` is the SQL dialect, which tells apart
     what dlt loads into through SQLAlchemy (`mysql`, `sqlite`); for the others it is the destination's name.
+    `table_format` is what dlt calls so, `delta` or None; to dlt it is not of the destination but of a table.
     """
 
     destination_type: str
@@ -76,6 +77,7 @@ class DestinationValues:
     options: Mapping[str, object] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     dialect: str
+    table_format: str | None = None
 
 
 class ConnectionFields:
@@ -139,7 +141,10 @@ def destination_values(connection: AirflowConnection) -> DestinationValues:
     destination = DESTINATIONS[given.conn_type]
     credentials, options = destination.values_of(given)
     secrets = tuple(dict.fromkeys(_secrets_in({**options, **credentials})))
-    return DestinationValues(destination.destination_type, credentials, options, secrets, destination.dialect)
+    table_format = options.pop("table_format", None)
+    return DestinationValues(
+        destination.destination_type, credentials, options, secrets, destination.dialect, table_format
+    )
 
 
 def _base_url(given: ConnectionFields) -> str:

@@ -1,29 +1,25 @@
 """The dlt destination of this run: from the connection, or the embedded DuckDB file.
 
 In: the connections' provider and the run's own name. Out: a dlt destination that stages in a place of this run
-alone, and the turn to write into it. Concurrent runs that share dlt's staging tables lose rows silently;
-and DuckDB takes one writing process at a time.
+alone (`include/staging.py` removes it), and the turn to write into it. Concurrent runs that share dlt's staging tables
+lose rows silently; and DuckDB takes one writing process at a time.
 """
 
 import hashlib
-import logging
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import dlt
 from dlt.common.destination import Destination, TLoaderFileFormat
-from dlt.common.destination.client import WithStagingDataset
 from filelock import FileLock
 
 from include.config_provider import ConnectionsProvider
 from include.connections import DestinationValues, missing_requirement
+from include.duckdb_destination import kept_open, lean_duckdb
 from include.errors import ConfigurationError, TransientError
-from include.postgres_destination import SideBySideClient, side_by_side_postgres, staging_in_use
-
-log = logging.getLogger(__name__)
+from include.postgres_destination import side_by_side_postgres
 
 PROJECT = Path(__file__).resolve().parent.parent
 EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
@@ -51,11 +47,13 @@ def open_destination(provider: ConnectionsProvider, run_name: str) -> Destinatio
         # dlt would empty the table first and then fill it; for plain files it knows no other way.
         settings["replace_strategy"] = "insert-from-staging"
     if values is None:
-        return dlt.destinations.duckdb(str(embedded_file()), **settings)
+        return lean_duckdb(str(embedded_file()), destination_name="duckdb", **settings)
     if missing := missing_requirement(values):
         raise ConfigurationError(missing)
     if values.destination_type == "postgres":
         return side_by_side_postgres(destination_name="postgres", **settings)
+    if values.destination_type == "duckdb":
+        return lean_duckdb(destination_name="duckdb", **settings)
     destination: Destination[Any, Any] | None = Destination.from_reference(values.destination_type, **settings)
     assert destination is not None
     return destination
@@ -68,17 +66,25 @@ def embedded_file() -> Path:
     return path
 
 
-def turn_to_write(values: DestinationValues | None) -> AbstractContextManager[object]:
-    """Waits until no other run writes into the same file, folder or MariaDB database.
+def turn_to_write(values: DestinationValues | None, dataset_name: str) -> AbstractContextManager[object]:
+    """Waits until no other run writes into the same file or folder, or into `dataset_name` on the same MariaDB server.
 
     PostgreSQL takes any number of runs at once. For the others nothing here can make runs wait: the README says to
     give them one writer.
     """
     if values is not None and values.dialect == "mysql":
-        return _mariadb_turn(values)
+        return _mariadb_turn(values, dataset_name)
     path = embedded_file() if values is None else _file_or_folder(values)
     # Beside the database, not on it: DuckDB locks its own file. The operating system frees it after a crash.
     return nullcontext() if path is None else FileLock(f"{path}.lock")
+
+
+def open_file(values: DestinationValues | None) -> AbstractContextManager[object]:
+    """Keeps a DuckDB file open, from the turn to write until its end."""
+    if values is not None and values.dialect != "duckdb":
+        return nullcontext()
+    path = embedded_file() if values is None else _file_or_folder(values)
+    return nullcontext() if path is None else kept_open(path)
 
 
 def _file_or_folder(values: DestinationValues) -> Path | None:
@@ -91,8 +97,11 @@ def _file_or_folder(values: DestinationValues) -> Path | None:
 
 
 @contextmanager
-def _mariadb_turn(values: DestinationValues) -> Iterator[None]:
-    """A named lock of the server, which frees it when the connection ends, however that ends."""
+def _mariadb_turn(values: DestinationValues, dataset_name: str) -> Iterator[None]:
+    """A named lock of the server, which frees it when the connection ends, however that ends.
+
+    Named by the dataset, which is a database of its own there, whichever database the connection names.
+    """
     from sqlalchemy import URL, create_engine, text
 
     assert not isinstance(values.credentials, str)
@@ -101,51 +110,9 @@ def _mariadb_turn(values: DestinationValues) -> Iterator[None]:
     engine = create_engine(URL.create(str(values.credentials["drivername"]), **place))
     try:
         with engine.connect() as connection:
-            question = {"name": f"datasets {place.get('database')}", "seconds": LONGEST_TURN_SECONDS}
+            question = {"name": f"datasets {dataset_name}", "seconds": LONGEST_TURN_SECONDS}
             if connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), question).scalar() != 1:
                 raise TransientError("MariaDB gave this run no turn to write: another run has held it for too long.")
             yield
     finally:
         engine.dispose()
-
-
-@contextmanager
-def own_staging(pipeline: dlt.Pipeline) -> Iterator[None]:
-    """This run's staging tables are its own while the context is open, and are gone afterwards.
-
-    What killed runs left behind goes as well, on PostgreSQL and in DuckDB files.
-    """
-    with ExitStack() as held:
-        opened: Any = pipeline.destination_client()
-        with opened as client:
-            if isinstance(client, SideBySideClient):
-                held.enter_context(staging_in_use(client))
-            elif pipeline.destination.destination_name == "duckdb":
-                # Whoever has the turn is alone with the file: every other staging schema is a dead run's.
-                _drop_schemas(client.sql_client, f"{client.sql_client.dataset_name}_staging_")
-        try:
-            yield
-        finally:
-            _drop_staging(pipeline)
-
-
-def _drop_staging(pipeline: dlt.Pipeline) -> None:
-    # Connected anew: a connection that idled while the API was read may be gone by now.
-    opened: Any = pipeline.destination_client()
-    try:
-        with opened as client:
-            if isinstance(opened, WithStagingDataset):
-                with opened.with_staging_dataset():
-                    if client.is_storage_initialized():
-                        client.drop_storage()
-    except Exception:
-        # The load itself has succeeded, or has an error of its own to tell.
-        log.exception("The staging tables of this run could not be removed; they are of no more use.")
-
-
-def _drop_schemas(sql_client: Any, prefix: str) -> None:
-    found = sql_client.execute_sql(
-        "SELECT schema_name FROM information_schema.schemata WHERE starts_with(schema_name, %s)", prefix
-    )
-    for (schema,) in found:
-        sql_client.execute_sql(f'DROP SCHEMA "{schema}" CASCADE')

@@ -180,7 +180,13 @@ def _clickhouse(given: "ConnectionFields", credentials: Values, options: Values)
         credentials.setdefault("http_port", 8123)
 
 
+def _files(given: "ConnectionFields", credentials: Values, options: Values) -> None:
+    if options.get("table_format", "delta") != "delta":
+        raise given.error("extra.table_format", "must be `delta`; leave it out for plain Parquet files")
+
+
 def _s3(given: "ConnectionFields", credentials: Values, options: Values) -> None:
+    _files(given, credentials, options)
     if not str(options["bucket_url"]).startswith("s3://"):
         raise given.error("extra.bucket_url", "must begin with s3://; for a folder take a connection of type `fs`")
     # Neither: dlt asks AWS's own chain (environment, profile, role of the machine).
@@ -208,7 +214,7 @@ _REDSHIFT_AIRFLOW_ONLY = (
     *("is_serverless", "serverless_work_group", "serverless_token_duration_seconds", "cluster_identifier"),
     *("db_user", "region", "profile"),
 )
-_FILESYSTEM = _extras("layout") + _extras(
+_FILESYSTEM = _extras("layout", "table_format") + _extras(
     *("kwargs", "client_kwargs", "config_kwargs", "deltalake_storage_options", "deltalake_configuration"),
     typed=True,
 )
@@ -360,6 +366,7 @@ DESTINATIONS: Mapping[str, Destination] = {
             Field("bucket_url", ("extra.path", "extra.bucket_url"), "the path of the folder"),
             *_FILESYSTEM,
         ),
+        complete=_files,
     ),
 }
 
@@ -380,18 +387,26 @@ DESTINATION_REQUIREMENTS: Mapping[str, tuple[str, str]] = {
 }
 
 
+DELTA_REQUIREMENT = ("deltalake", "requirements-destinations/delta.txt")
+
+
 def missing_requirement(values: "DestinationValues") -> str | None:
     """A sentence that names what to install for this destination; None: all is there. Imports no driver."""
     of_dialect = [name for name, row in DESTINATIONS.items() if row.dialect == values.dialect]
     if values.dialect == "filesystem":
         of_dialect = ["aws" if str(values.options.get("bucket_url")).startswith("s3://") else "fs"]
-    module, file = DESTINATION_REQUIREMENTS[of_dialect[0]]
+    needed = [DESTINATION_REQUIREMENTS[of_dialect[0]], *([DELTA_REQUIREMENT] if values.table_format else [])]
+    for module, file in needed:
+        if not _is_installed(module):
+            return (
+                f"The destination `{values.dialect}` needs the Python module `{module}`, which is not installed: "
+                f"run `pip install -r {file} -c constraints.txt`."
+            )
+    return None
+
+
+def _is_installed(module: str) -> bool:
     try:
-        if find_spec(module):
-            return None
+        return find_spec(module) is not None
     except ModuleNotFoundError:  # the package that the module would be in
-        pass
-    return (
-        f"The destination `{values.dialect}` needs the Python module `{module}`, which is not installed: "
-        f"run `pip install -r {file} -c constraints.txt`."
-    )
+        return False

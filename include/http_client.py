@@ -189,11 +189,14 @@ def retry_after_seconds(response: requests.Response) -> float | None:
 
 def _read_once(response: requests.Response) -> Callable[..., Any]:
     """`response.json`, parsed once however often it is asked. Raises ResponseShapeError (permanent)."""
+    # Only until it is read: a response that its own function holds would wait for the garbage collector.
+    unread = [response]
     parsed: list[Any] = []
 
     def read(**_: Any) -> Any:
-        if not parsed:
-            parsed.append(parse_json(response))
+        if unread:
+            parsed.append(parse_json(unread[0]))
+            unread.clear()
         return parsed[0]
 
     return read

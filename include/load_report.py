@@ -71,6 +71,8 @@ def write_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
             [asdict(report)],
             table_name=REPORTS_TABLE,
             write_disposition="append",
+            # As the data beside it: dlt would write JSON lines. None is dlt's own choice, which its types leave out.
+            loader_file_format="parquet" if history.destination.destination_name == "filesystem" else None,  # type: ignore[arg-type]
             columns=[
                 {"name": "window_start", "data_type": "timestamp"},
                 {"name": "window_end", "data_type": "timestamp"},

@@ -7,7 +7,7 @@ rule only, and ends green on an answer that holds no records at all.
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
@@ -78,12 +78,16 @@ class WholeReadPaginator(OffsetPaginator):
         self._asking_again = False
 
     def upcoming(self, offset: int) -> Iterable[int]:
-        """The offsets that will be asked for after `offset`, as far as the pages so far tell; endless without a total."""
+        """The offsets that will be asked for after `offset`, as far as the pages so far tell and as may be read ahead."""
         # Before the first page there is no plan, and at the end of a pass only one page is left to ask for.
         if self._next_offset == 0 or self._probing_cap or self._asking_again:
             return ()
-        step = self._options.page_size
-        return range(offset + step, self._total, step) if self._total is not None else count(offset + step, step)
+        step, parallel = self._options.page_size, self._options.max_parallel_requests
+        if self._total is None:
+            # Any of them may be beyond the end.
+            return islice(count(offset + step, step), parallel - 1)
+        # One page after the other means just that: nothing is read ahead.
+        return range(offset + step, self._total, step)[: 2 * parallel - 1 if parallel > 1 else 0]
 
     def init_request(self, request: Request) -> None:
         """Begin at the beginning, also when dlt runs the same source a second time."""

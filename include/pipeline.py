@@ -93,8 +93,10 @@ class ResourceLoad:
     def prepare(self) -> None:
         """The helper's `on_before_run`: dlt learns of the connections, the destination and this run's turn."""
         from include.config_provider import register_connections
-        from include.destination import open_destination, own_staging, turn_to_write
+        from include.delta_tables import MODES_OF_FILES, refuse_child_tables, refuse_other_format
+        from include.destination import open_destination, open_file, turn_to_write
         from include.options import resolve_options
+        from include.staging import own_staging
         from include.sync_mode import SYNC_MODES, forget_keys, refuse_other_history, refuse_unsupported
 
         context = get_current_context()
@@ -105,19 +107,25 @@ class ResourceLoad:
         self._run = AirflowRun.of(context)
         # The same name at each try: what a killed try left in the staging tables is used again, then removed.
         destination = self._pipeline.destination = open_destination(provider, self._run.name)
-        refuse_unsupported(self._mode, destination.destination_name, destination.capabilities())
-        self._held.enter_context(turn_to_write(provider.destination))
+        self._table_format = provider.destination.table_format if provider.destination else None
+        of_files = MODES_OF_FILES[self._table_format]
+        refuse_unsupported(self._mode, destination.destination_name, destination.capabilities(), of_files)
+        refuse_child_tables(self._table_format, self._options.nested)
+        self._held.enter_context(turn_to_write(provider.destination, self._pipeline.dataset_name))
+        self._held.enter_context(open_file(provider.destination))
         self._held.enter_context(own_staging(self._pipeline))
         # Brings the table's schema, which `run` would bring anyway, before anything is decided from it.
         self._pipeline.sync_destination()
         if self._pipeline.default_schema_name:
             table = self._pipeline.default_schema.tables.get(self._resource.name)
             refuse_other_history(self._mode, table)
+            refuse_other_format(table, self._table_format, self._mode)
             forget_keys(table)
         self._started_at = datetime.now(UTC)
 
     def source(self) -> "DltSource":
         """The helper's `data`: built in the task, when options and window are known."""
+        from include.delta_tables import table_hints
         from include.destination import FILE_FORMATS
         from include.load_report import read_reports
         from include.pagination import ReadProgress
@@ -127,19 +135,21 @@ class ResourceLoad:
         self._window = plan_window(self._options, self._mode, self._run, history)
         self._progress = ReadProgress()
         source = api_source(self._resource, self._options, self._mode, self._window, self._run.name, self._progress)
+        hints = table_hints(self._table_format, self._mode, self._options.primary_key, self._run.name)
         if file_format := FILE_FORMATS.get(self._pipeline.destination.destination_name):
-            source.resources[self._resource.name].apply_hints(file_format=file_format)
+            hints["file_format"] = file_format
+        source.resources[self._resource.name].apply_hints(**hints)
         return source
 
     def _finish(self) -> "LoadReport":
+        from include.delta_tables import DeltaDataset
         from include.load_report import LoadReport, write_report
         from include.reconciliation import reconcile
 
         pipeline, progress, window, run = self._pipeline, self._progress, self._window, self._run
         load_ids = loads_of(pipeline)
-        loaded_rows = reconcile(
-            pipeline.dataset(), self._resource.name, self._options.primary_key, self._mode, load_ids, progress
-        )
+        dataset = DeltaDataset(pipeline, self._resource.name) if self._table_format else pipeline.dataset()
+        loaded_rows = reconcile(dataset, self._resource.name, self._options.primary_key, self._mode, load_ids, progress)
         finished_at = datetime.now(UTC)
         report = LoadReport(
             resource=self._resource.name,

@@ -1,21 +1,23 @@
 """dlt's PostgreSQL destination for runs that load at the same time.
 
 In: what dlt's own `postgres` destination takes. Out: the same destination, except that runs create tables and change
-columns one after the other, and that a load's merge or replacement of a table waits for that of another. Reading the
+columns one after the other, that each adds to what the others know of them, and that a load's merge or replacement of a table waits for that of another. Reading the
 API, normalizing and staging still happen side by side. Without this, two loads that meet create the same table
 ("duplicate key value violates unique constraint pg_type_typname_nsp_index"), and two merges of the same records
-both insert them: neither transaction sees what the other deleted (ran; tests/e2e/test_side_by_side.py).
+both insert them: neither transaction sees what the other deleted (ran; tests/scheduler/test_side_by_side.py).
 
 The locks are PostgreSQL's advisory locks (its manual, 13.3.5): the server frees them when a run dies.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest, LoadJob
+from dlt.common.destination.client import FollowupJobRequest, LoadJob, StateInfo
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TSchemaTables
 from dlt.destinations.impl.postgres.factory import postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient
@@ -23,6 +25,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob, SqlStagingReplaceFollowupJob
 
 from include.postgres_copy import JsonbTypeMapper, ParquetCopyJob
+from include.schema_union import knows_all, refuse_collision, union
 
 
 class SideBySideClient(PostgresClient):
@@ -39,10 +42,55 @@ class SideBySideClient(PostgresClient):
         expected_update: TSchemaTables | None = None,
         force: bool = False,
     ) -> TSchemaTables | None:
-        """Create tables and add columns; what another run added meanwhile is found there."""
+        """Create tables and add columns; what another run added meanwhile is found there.
+
+        Raises TransientError where that does not fit what this run has read.
+        """
         with self._alone():
+            if stored := self._stored_by_others():
+                refuse_collision(self.schema, stored)
             # dlt says None, and leaves it out of its types.
             return super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
+
+    def _update_schema_in_storage(self, schema: Schema) -> None:
+        # In the transaction that changes the tables: what one run knows of them, all later ones do.
+        stored = self._stored_by_others()
+        super()._update_schema_in_storage(schema)
+        if stored and not knows_all(schema, stored):
+            super()._update_schema_in_storage(union(schema, stored))
+
+    def _commit_schema_update(self, schema: Schema, schema_str: str) -> None:
+        super()._commit_schema_update(schema, schema_str)
+        # The newest schema counts, by the one clock that all runs share: those of two workers may differ.
+        table = self.sql_client.make_qualified_table_name(self.schema.version_table_name)
+        self.sql_client.execute_sql(
+            f"UPDATE {table} SET inserted_at = clock_timestamp() WHERE version_hash = %s", schema.stored_version_hash
+        )
+
+    def _stored_by_others(self) -> Schema | None:
+        """The newest schema in the destination; None: there is none, or this run is busy with its own staging tables."""
+        if self.in_staging_dataset_mode or not (info := self.get_stored_schema(self.schema.name)):
+            return None
+        return Schema.from_dict(json.loads(info.schema))
+
+    def get_stored_state(self, pipeline_name: str) -> StateInfo | None:  # type: ignore[override]  # as in dlt: None is none
+        """The state of the highest version among completed loads; None: there is none yet.
+
+        dlt takes that of the last load to be read: one that began before others and read after them would bring back
+        the state that those have replaced.
+        """
+        states, loads = (
+            self.sql_client.make_qualified_table_name(name)
+            for name in (self.schema.state_table_name, self.schema.loads_table_name)
+        )
+        rows = self.sql_client.execute_sql(
+            "SELECT version, engine_version, pipeline_name, state, created_at, version_hash, _dlt_load_id "
+            f"FROM {states} AS s WHERE pipeline_name = %s "
+            f"AND EXISTS (SELECT FROM {loads} AS l WHERE l.load_id = s._dlt_load_id AND l.status = 0) "
+            "ORDER BY version DESC, _dlt_load_id DESC LIMIT 1",
+            pipeline_name,
+        )
+        return StateInfo(*rows[0]) if rows else None
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False

@@ -9,6 +9,7 @@ from itertools import islice
 
 import dlt
 
+from include.delta_tables import DeltaDataset
 from include.errors import TransientError
 from include.pagination import ReadProgress
 from include.sync_mode import SyncMode
@@ -18,7 +19,12 @@ KEYS_PER_QUERY = 500
 
 
 def reconcile(
-    dataset: dlt.Dataset, table: str, primary_key: str, mode: SyncMode, load_ids: list[str], progress: ReadProgress
+    dataset: dlt.Dataset | DeltaDataset,
+    table: str,
+    primary_key: str,
+    mode: SyncMode,
+    load_ids: list[str],
+    progress: ReadProgress,
 ) -> int:
     """Rows of `table` that carry one of `load_ids`.
 
@@ -42,7 +48,7 @@ def reconcile(
     return loaded
 
 
-def _missing(dataset: dlt.Dataset, table: str, primary_key: str, progress: ReadProgress) -> int:
+def _missing(dataset: dlt.Dataset | DeltaDataset, table: str, primary_key: str, progress: ReadProgress) -> int:
     """Records of this load that have no row of their key."""
     missing = 0
     primary_key = dataset.schema.naming.normalize_identifier(primary_key)
@@ -53,7 +59,7 @@ def _missing(dataset: dlt.Dataset, table: str, primary_key: str, progress: ReadP
     return missing
 
 
-def _count(dataset: dlt.Dataset, query: str) -> int:
+def _count(dataset: dlt.Dataset | DeltaDataset, query: str) -> int:
     row = dataset(query).fetchone()
     return int(row[0]) if row else 0
 

@@ -13,7 +13,7 @@ from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltSource
 from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
 
-from include.columns import ColumnarBatches
+from include.batches import ColumnarBatches
 from include.errors import ResponseShapeError
 from include.http_client import open_session
 from include.load_window import LoadWindow, format_instant, parse_cursor
@@ -72,8 +72,7 @@ def rest_config(
     """The declarative configuration: client, authentication, endpoint, pagination."""
     budget = RequestBudget(options.max_parallel_requests, options.requests_per_second)
     session = open_session(options.max_parallel_requests, budget)
-    ahead = ReadAhead(session.send, paginator.upcoming, options.offset_param, options.max_parallel_requests, budget)
-    session.send = ahead  # type: ignore[method-assign]
+    ahead = ReadAhead(session, paginator.upcoming, options.offset_param, options.max_parallel_requests, budget)
     # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
     paginator.on_end = lambda: ahead.end()
     return {

@@ -47,13 +47,21 @@ SYNC_MODES: dict[SyncModeName, SyncMode] = {
 }
 
 
-def refuse_unsupported(mode: SyncMode, destination: str, capabilities: DestinationCapabilitiesContext) -> None:
-    """Raise ConfigurationError (permanent) when the destination cannot do the mode; before any request is sent."""
-    if mode.merge_strategy is None:
-        return
-    if destination == "filesystem" or mode.merge_strategy not in (capabilities.supported_merge_strategies or ()):
+def refuse_unsupported(
+    mode: SyncMode, destination: str, capabilities: DestinationCapabilitiesContext, of_files: tuple[SyncModeName, ...]
+) -> None:
+    """Raise ConfigurationError (permanent) when the destination cannot do the mode; before any request is sent.
+
+    `of_files` are the modes of a folder or bucket, which depend on what kind of tables it holds.
+    """
+    if destination == "filesystem":
+        able = mode.name in of_files
+    else:
+        able = not mode.merge_strategy or mode.merge_strategy in (capabilities.supported_merge_strategies or ())
+    if not able:
+        possible = ", ".join(f"`{name}`" for name in (of_files if destination == "filesystem" else ("replace",)))
         raise ConfigurationError(
-            f"The destination `{destination}` cannot do the sync mode `{mode.name}`; it can do `replace`. Choose another "
+            f"The destination `{destination}` cannot do the sync mode `{mode.name}`; it can do {possible}. Choose another "
             "mode, or another destination: the README has the table of both."
         )
 

@@ -45,7 +45,7 @@ def _dlt_variables(job: Job) -> dict[str, str]:
     return {"DLT_DATA_DIR": str(job.work), "RUNTIME__DLTHUB_TELEMETRY": "false"}
 
 
-def _in_project(nested: str) -> Contender:
+def _in_project(nested: str, **options: str) -> Contender:
     python = str(PROJECT / ".venv" / "bin" / "python")
     return Contender(
         lambda job: [python, f"{HERE}/project.py", job.destination],
@@ -56,6 +56,7 @@ def _in_project(nested: str) -> Contender:
             "SOURCES__DATASETS__BASE_URL": job.url,
             "SOURCES__DATASETS__API_KEY": "key",
             "SOURCES__DATASETS__NESTED": nested,
+            **{f"SOURCES__DATASETS__{name.upper()}": value for name, value in options.items()},
         },
     )
 
@@ -83,9 +84,23 @@ def _through_airflow(nested: str) -> Contender:
     )
 
 
-def _nothing_variables(job: Job) -> dict[str, str]:
-    dags = {"AIRFLOW__CORE__DAGS_FOLDER": str(HERE.parent / "dags")}
-    return {**_airflow_variables(job, "json"), **dags}
+def _other_dag(dag_id: str, loads: bool) -> Contender:
+    """A DAG of `benchmarks/dags`."""
+
+    def variables(job: Job) -> dict[str, str]:
+        own = {
+            "AIRFLOW__CORE__DAGS_FOLDER": str(HERE.parent / "dags"),
+            "BENCH_URL": job.url,
+            "BENCH_DESTINATION": job.destination,
+        }
+        return {**_airflow_variables(job, "json"), **own}
+
+    return Contender(
+        lambda _: [str(PROJECT / "bin" / "airflow"), "dags", "test", dag_id],
+        variables=variables,
+        prepare=_migrate,
+        loads=loads,
+    )
 
 
 def _airbyte_variables(job: Job) -> dict[str, str]:
@@ -108,13 +123,10 @@ CONTENDERS: dict[str, Contender] = {
     LIMIT: Contender(_script("limit", "limit"), ("limit",)),
     "this project, `json`": _in_project("json"),
     "this project, `tables`": _in_project("tables"),
+    # As many as the raw limit sends at once; the project's default is 8.
+    "this project, `json`, 16 requests at once": _in_project("json", max_parallel_requests="16"),
     "this project through Airflow, `json`": _through_airflow("json"),
-    "Airflow, a task that does nothing": Contender(
-        lambda _: [str(PROJECT / "bin" / "airflow"), "dags", "test", "nothing"],
-        variables=_nothing_variables,
-        prepare=_migrate,
-        loads=False,
-    ),
+    "Airflow, a task that does nothing": _other_dag("nothing", loads=False),
     "tap-rest-api-msdk, target": Contender(
         lambda job: [f"{HERE}/singer.sh", str(FOLDER), job.url, job.destination, str(job.work)],
         environments=("tap", "target-duckdb", "target-postgres"),
@@ -122,5 +134,6 @@ CONTENDERS: dict[str, Contender] = {
     "airbyte-cdk, PyAirbyte": Contender(
         _script("airbyte", "pyairbyte", "work"), ("airbyte",), _airbyte_variables, postgres=False
     ),
+    "dlt as it comes through Airflow": _other_dag("dlt_as_it_comes", loads=True),
     "dlt as it comes": Contender(_script("dlt", "dlt_as_it_comes"), ("dlt",), _dlt_variables),
 }

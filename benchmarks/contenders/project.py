@@ -1,6 +1,9 @@
 """This project as a plain pipeline: destination (a DuckDB file or a PostgreSQL URL). The source's options: environment."""
 
 import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import dlt
 
@@ -13,14 +16,19 @@ from include.source import api_source
 FILE_FORMAT = "parquet"
 
 (destination,) = sys.argv[1:]
+held: Any = nullcontext()
 if destination.startswith("postgresql://"):
     from include.postgres_destination import side_by_side_postgres
 
     target = side_by_side_postgres(destination)
 else:
-    target = dlt.destinations.duckdb(destination)
+    from include.duckdb_destination import kept_open, lean_duckdb
+
+    target = lean_duckdb(destination)
+    held = kept_open(Path(destination))
 progress = ReadProgress()
 source = api_source(DATASETS, resolve_options(DATASETS), progress=progress)
 source.resources["datasets"].apply_hints(file_format=FILE_FORMAT)
-dlt.pipeline("datasets", destination=target, dataset_name="bench").run(source)
+with held:
+    dlt.pipeline("datasets", destination=target, dataset_name="bench").run(source)
 print(progress.pages, progress.rows)

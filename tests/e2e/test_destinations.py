@@ -91,7 +91,8 @@ def mysql() -> Iterator[Place]:
     def query(sql: str) -> list[tuple[Any, ...]]:
         with engine.begin() as connection:
             connection.execute(sqlalchemy.text("USE datasets_raw"))
-            return [tuple(row) for row in connection.execute(sqlalchemy.text(sql))]
+            result = connection.execute(sqlalchemy.text(sql))
+            return [tuple(row) for row in result] if result.returns_rows else []
 
     def schemas() -> set[str]:
         return {name for (name,) in execute("SHOW DATABASES LIKE 'datasets\\_raw%'")}
@@ -265,6 +266,50 @@ def test_a_failed_run_leaves_the_table_and_nothing_else(
     assert place.schemas() == {"datasets_raw"}
 
 
+@pytest.mark.mysql
+def test_what_killed_runs_left_in_mariadb_is_removed(mysql: Place, deployment: Deployment, api: ApiServer) -> None:
+    deployment.destination(**mysql.connection)
+    api.records = numbered(3)
+    deployment.run()
+    mysql.query("CREATE DATABASE datasets_raw_staging_deadbeef")
+    mysql.query("CREATE TABLE datasets_raw_staging_deadbeef.datasets (id int)")
+    # Another underscore is no underscore.
+    mysql.query("CREATE DATABASE datasets_raw_stagingXcopy")
+    deployment.run()
+    assert mysql.schemas() == {"datasets_raw", "datasets_raw_stagingXcopy"}
+
+
+@pytest.mark.mysql
+def test_a_run_waits_for_its_turn_in_mariadb_whatever_database_its_connection_names(
+    mysql: Place, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.destination.LONGEST_TURN_SECONDS", 0)
+    url = sqlalchemy.URL.create("mysql+pymysql", "root", "", *MARIADB, "test")
+    engine = sqlalchemy.create_engine(url)
+    with engine.connect() as other:
+        other.execute(sqlalchemy.text("SELECT GET_LOCK('datasets datasets_raw', 0)"))
+        for database in ("test", None):
+            deployment.destination(**{**mysql.connection, "schema": database})
+            assert "MariaDB gave this run no turn to write" in deployment.refused()
+    engine.dispose()
+
+
+def test_what_killed_runs_left_beside_a_sqlite_file_is_removed(
+    sqlite: Place, deployment: Deployment, api: ApiServer
+) -> None:
+    deployment.destination(**sqlite.connection)
+    folder = Path(sqlite.connection["host"]).parent
+    dead = [folder / f"warehouse__datasets_raw_staging_deadbeef.db{end}" for end in ("", "-wal", "-shm")]
+    others = [folder / name for name in ("warehouse__datasets_raw_copy.db", "other__datasets_raw_staging_deadbeef.db")]
+    for file in (*dead, *others):
+        file.write_bytes(b"")
+    api.records = numbered(3)
+    deployment.run()
+    assert sqlite.query("SELECT count(*) FROM datasets") == [(3,)]
+    assert not [file for file in dead if file.exists()]
+    assert all(file.exists() for file in others)
+
+
 def test_a_duckdb_file_of_a_connection_is_as_good_as_the_embedded_one(
     duckdb_file: Place, deployment: Deployment, api: ApiServer
 ) -> None:
@@ -297,10 +342,9 @@ def folder(deployment: Deployment, tmp_path: Path) -> Path:
 
 
 def rows_of(folder: Path, table: str, columns: str) -> list[tuple[Any, ...]]:
-    files = f"{folder}/datasets_raw/{table}/*.*"
-    reader = "read_parquet" if list(folder.rglob(f"{table}/*.parquet")) else "read_json"
     with duckdb.connect() as connection:
-        return connection.execute(f"SELECT {columns} FROM {reader}('{files}') ORDER BY ALL").fetchall()
+        files = f"read_parquet('{folder}/datasets_raw/{table}/*', union_by_name = true)"
+        return connection.execute(f"SELECT {columns} FROM {files} ORDER BY ALL").fetchall()
 
 
 def test_a_folder_takes_snapshots(folder: Path, deployment: Deployment, api: ApiServer) -> None:
@@ -315,6 +359,19 @@ def test_a_folder_takes_snapshots(folder: Path, deployment: Deployment, api: Api
     assert rows_of(folder, "datasets__tags", "name") == [("a",), ("b",), ("c",)]
     assert rows_of(folder, "_load_reports", "loaded_rows") == [(3,)] * 3
     assert [path.name for path in folder.iterdir()] == ["datasets_raw"]
+
+
+def test_a_folder_gets_parquet_whatever_the_records_are(folder: Path, deployment: Deployment, api: ApiServer) -> None:
+    deployment.options(sync_mode="replace")
+    # None of these goes in columns: two types in one, a list, a number of 70 bits.
+    api.records = [{"id": 1, "a": 1}, {"id": 2, "a": "x"}, {"id": 3, "tags": [{"b": [1]}]}, {"id": 4, "a": 2**70}]
+    deployment.run()
+    deployment.run()
+    files = [path for path in folder.glob("datasets_raw/*/*") if not path.parent.name.startswith("_dlt")]
+    assert {path.parent.name for path in files} == {"datasets", "datasets__tags", "datasets__tags__b", "_load_reports"}
+    assert {path.suffix for path in files} == {".parquet"}
+    assert rows_of(folder, "datasets", "id, a, a__v_text")[:2] == [(1, 1, None), (2, None, "x")]
+    assert rows_of(folder, "_load_reports", "read_rows, window_start") == [(4, None)] * 2
 
 
 def test_a_folder_knows_what_was_loaded(folder: Path, deployment: Deployment, api: ApiServer) -> None:

@@ -55,10 +55,7 @@ def test_manual_scheduled_and_backfill_runs_each_leave_the_table_as_the_api_is(
     api.records[0]["name"] = "changed"
     before = api.count()
     first, last = TODAY - timedelta(days=5), TODAY - timedelta(days=3)
-    running.cli(
-        *("backfill", "create", "--dag-id", "datasets"),
-        *("--from-date", first.date().isoformat(), "--to-date", last.date().isoformat()),
-    )
+    running.backfill(first, last)
     states = running.wait_for(lambda run: run["run_type"] == "backfill", count=3)
     assert len(states) == 3
     assert set(states.values()) == {"success"}

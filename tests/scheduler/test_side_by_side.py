@@ -5,7 +5,9 @@ By default dlt's runs share staging tables and lose rows silently; with `staging
 """
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.support.api_server import ApiServer
+from tests.support.api_server import ApiServer, Request
 from tests.support.running_airflow import RunningAirflow, wait_until
 
 pytestmark = pytest.mark.postgres
@@ -50,25 +52,27 @@ def api() -> Iterator[ApiServer]:
         yield server
 
 
+@pytest.fixture
+def destination(running: RunningAirflow, database: str) -> None:
+    """PostgreSQL as the destination, where nothing but what a test sets makes runs wait."""
+    place = urlsplit(database)
+    connection = {
+        "conn_type": "postgres",
+        "host": place.hostname,
+        "port": place.port or 5432,
+        "login": place.username,
+        "password": place.password or "",
+        "schema": place.path.lstrip("/"),
+    }
+    running.connection("datasets_destination", json.dumps(connection))
+
+
+@pytest.mark.usefixtures("destination")
 def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
     running: RunningAirflow, api: ApiServer, database: str
 ) -> None:
     options = {"cursor_path": "updated_at", "start_param": "since", "end_param": "until", "page_size": 100}
     running.connection("datasets_api", api.connection_json(**options))
-    place = urlsplit(database)
-    running.connection(
-        "datasets_destination",
-        json.dumps(
-            {
-                "conn_type": "postgres",
-                "host": place.hostname,
-                "port": place.port or 5432,
-                "login": place.username,
-                "password": place.password or "",
-                "schema": place.path.lstrip("/"),
-            }
-        ),
-    )
     with psycopg2.connect(database) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
@@ -78,12 +82,9 @@ def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
             return int(cursor.fetchone()[0])
 
         running.api("PATCH", "dags/datasets", {"is_paused": False})
-        running.cli(
-            *("backfill", "create", "--dag-id", "datasets", "--max-active-runs", "8", "--run-backwards"),
-            *("--from-date", FIRST_DAY.date().isoformat()),
-            *("--to-date", (FIRST_DAY + timedelta(days=DAYS - 1)).date().isoformat()),
-            *("--reprocess-behavior", "completed"),
-        )
+        last_day = FIRST_DAY + timedelta(days=DAYS - 1)
+        flags = ("--max-active-runs", "8", "--run-backwards", "--reprocess-behavior", "completed")
+        running.backfill(FIRST_DAY, last_day, *flags)
         manual = running.trigger(window_start=(TODAY - timedelta(days=1)).isoformat(), window_end=TODAY.isoformat())
         # Pages of at least three windows have been asked for: their loads are under way.
         wait_until(
@@ -116,9 +117,56 @@ def test_a_backfill_beside_a_scheduled_and_a_manual_run_loses_nothing(
         assert staging_schemas() == 0, "what the killed run staged is gone as well"
 
 
-def at_the_same_time(cursor: Any) -> int:
+@pytest.mark.usefixtures("destination")
+def test_where_the_destination_takes_one_writer_the_scheduler_makes_runs_wait(
+    running: RunningAirflow, api: ApiServer, database: str
+) -> None:
+    options = {"cursor_path": "updated_at", "start_param": "since", "end_param": "until", "page_size": 1000}
+    running.connection("datasets_api", api.connection_json(**options))
+    api.script(slowly)
+    days = [TODAY - timedelta(days=90 + number) for number in range(4)]
+    running.environment["DATASETS_TASK_MAX_ACTIVE"] = "1"
+    restart_dag_processor(running, limited=True)
+    try:
+        running.api("PATCH", "dags/datasets", {"is_paused": False})
+        running.backfill(days[-1], days[0], "--max-active-runs", "8")
+        manual = running.trigger(window_start=days[0].isoformat(), window_end=TODAY.isoformat())
+        wait_until(lambda: api.count() > 0, 120, "no run has begun")
+        states = running.wait_for(lambda run: run["dag_run_id"] == manual or in_days(run, days), count=len(days) + 1)
+        assert set(states.values()) == {"success"}, states
+        running.api("PATCH", "dags/datasets", {"is_paused": True})
+    finally:
+        del running.environment["DATASETS_TASK_MAX_ACTIVE"]
+        restart_dag_processor(running, limited=False)
+    with closing(psycopg2.connect(database)) as connection:
+        cursor = connection.cursor()
+        ids = ", ".join(f"'{run_id}'" for run_id in states)
+        assert at_the_same_time(cursor, f"WHERE run_id IN ({ids})") == 1
+
+
+def slowly(request: Request) -> None:
+    """Long enough for the scheduler to begin others, if it would."""
+    time.sleep(2)
+
+
+def restart_dag_processor(running: RunningAirflow, limited: bool) -> None:
+    """It reads the environment of this moment; back when the scheduler knows whether the task has a limit."""
+    running.stop("dag-processor")
+    running.start("dag-processor")
+
+    def is_known() -> bool:
+        return bool(running.api("GET", "dags/datasets")["has_task_concurrency_limits"]) == limited
+
+    wait_until(is_known, 120, "the DAG was not parsed anew")
+
+
+def in_days(run: dict[str, Any], days: list[datetime]) -> bool:
+    return run["run_type"] == "backfill" and datetime.fromisoformat(run["logical_date"]) in days
+
+
+def at_the_same_time(cursor: Any, which: str = "") -> int:
     """The largest number of loads that were under way together, by the history of loads."""
-    cursor.execute("SELECT started_at, finished_at FROM datasets_raw._load_reports")
+    cursor.execute(f"SELECT started_at, finished_at FROM datasets_raw._load_reports {which}")
     loads = cursor.fetchall()
     return max(sum(start <= moment < end for start, end in loads) for moment, _ in loads)
 

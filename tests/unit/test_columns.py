@@ -25,8 +25,8 @@ from dlt.sources import DltResource
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from include import columns
-from include.columns import ColumnarBatches
+from include import batches
+from include.batches import ColumnarBatches
 from include.destination import FILE_FORMATS
 from include.http_client import parse_json
 from include.postgres_destination import side_by_side_postgres
@@ -37,8 +37,8 @@ Loads = list[list[list[Record]]]
 # What each batch of a case became, in order.
 Batches = dict[str, list[str]]
 
-# dlt's own columns. It gives them a length of 64 in Arrow tables, and none for records.
-OF_DLT = {"_dlt_id", "_dlt_load_id", "_dlt_root_id", "_dlt_parent_id"}
+# Ids are random, or made of random ones: what they stand for is compared.
+IDS = {"_dlt_id", "_dlt_load_id", "_dlt_root_id", "_dlt_parent_id"}
 
 ROWS_PER_BATCH = 4
 _numbers = itertools.count()
@@ -46,7 +46,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "ROWS_PER_BATCH", ROWS_PER_BATCH)
+    monkeypatch.setattr(batches, "ROWS_PER_BATCH", ROWS_PER_BATCH)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Table:
 def in_batches(name: str, pages: list[list[Record]], plain: bool, nested: str, seen: Batches) -> DltResource:
     """A resource that hands `pages` through `ColumnarBatches`; `seen` learns what each batch became."""
     left = len(pages)
-    batches = ColumnarBatches(name, plain, nested == "json", lambda: left == 0)
+    in_batch = ColumnarBatches(name, plain, nested == "json", lambda: left == 0)
 
     def datasets() -> Iterator[list[Record]]:
         nonlocal left
@@ -69,7 +69,7 @@ def in_batches(name: str, pages: list[list[Record]], plain: bool, nested: str, s
             yield page
 
     def process(page: list[Record]) -> Any:
-        batch = batches.add(as_read(page))
+        batch = in_batch.add(as_read(page))
         if batch is not None:
             seen.setdefault(name, []).append("records" if isinstance(batch, list) else "arrow")
         return batch
@@ -125,29 +125,43 @@ def tables_of(pipeline: dlt.Pipeline) -> dict[str, Table]:
             name = job.job_file_info.table_name
             if not name.startswith("_dlt"):
                 rows.setdefault(name, []).extend(pq.read_table(job.file_path).to_pylist())
-    roots = {row["_dlt_id"]: row["id"] for found in rows.values() for row in found if "id" in row}
+        assert {row["_dlt_load_id"] for found in rows.values() for row in found if "_dlt_load_id" in row} == {load_id}
+    known = _rows_by_id([row for found in rows.values() for row in found])
     found = {}
     for name, table in pipeline.default_schema.tables.items():
         if name.startswith("_dlt"):
             continue
-        schema = {column: _kind(hints) for column, hints in table["columns"].items() if column not in OF_DLT}
+        schema = {column: _kind(hints) for column, hints in table["columns"].items()}
         is_json = {column for column, (data_type, *_) in schema.items() if data_type == "json"}
-        plain_rows = [_plain(row, is_json, roots) for row in rows.get(name, [])]
+        plain_rows = [_plain(row, is_json, known) for row in rows.get(name, [])]
         found[name] = Table(schema, sorted(plain_rows, key=repr))
     return found
 
 
 def _kind(hints: Any) -> tuple[Any, ...]:
     names = ("data_type", "nullable", "precision", "scale", "timezone", "variant", "primary_key")
+    names += ("unique", "row_key", "parent_key", "root_key")
     return tuple(hints.get(name) or None for name in names)
 
 
-def _plain(row: Record, is_json: set[str], roots: dict[str, Any]) -> Record:
-    # The row's own id is random; a child row is known by the record that it belongs to.
-    plain: Record = {"root": roots[row["_dlt_root_id"]]} if "_dlt_root_id" in row else {}
+def _rows_by_id(rows: list[Record]) -> dict[str, tuple[Any, ...]]:
+    """What each `_dlt_id` stands for: the key of a record, or a child's place below its record."""
+    known: dict[str, tuple[Any, ...]] = {row["_dlt_id"]: (row["id"],) for row in rows if "_dlt_parent_id" not in row}
+    children = [row for row in rows if "_dlt_parent_id" in row]
+    while children:
+        below = [row for row in children if row["_dlt_parent_id"] in known]
+        assert below, "these rows have no parent"
+        known |= {row["_dlt_id"]: (*known[row["_dlt_parent_id"]], row["_dlt_list_idx"]) for row in below}
+        children = [row for row in children if row["_dlt_id"] not in known]
+    assert len(known) == len(rows), "an id is there twice"
+    return known
+
+
+def _plain(row: Record, is_json: set[str], known: dict[str, tuple[Any, ...]]) -> Record:
+    plain: Record = {name: known[row[name]] for name in ("_dlt_root_id", "_dlt_parent_id") if name in row}
     for name, value in row.items():
         # Values only: a file may or may not have a column that is null throughout.
-        if value is not None and name not in OF_DLT:
+        if value is not None and name not in IDS:
             plain[name] = json.loads(value) if name in is_json else value
     return dict(sorted(plain.items()))
 
@@ -221,6 +235,17 @@ VALUES: dict[str, list[Any]] = {
     "objects": [{"a": 1}, {}, {"a": {"b": {"c": [1, {"d": None}]}}}, None],
     "lists": [[], [1, 2], ["a"], [[1], [2, [3]]]],
     "lists of objects": [[{"a": 1, "b": [1]}, {"a": "x"}], [], None],
+    "rows below rows": [[{"a": [{"b": [1, 2]}, {"b": [3]}]}, {"a": []}], [{"a": [{"b": []}, {"c": {"d": [4]}}]}]],
+    "lists of nulls": [[None], [None, None]],
+    "lists of texts and nulls": [["a", None], [None, "b"]],
+    "lists of objects and nulls": [[{"a": 1}, None]],
+    "lists of lists": [[[1], [2, 3]]],
+    "lists of timestamps": [["2024-02-29T12:00:00Z"], []],
+    "lists of empty objects": [[{}, {}], [{}]],
+    "lists of integers, then of fractions": [[1], [2], [3], [4], [1.5]],
+    "lists that come late": [None, None, None, None, ["a"]],
+    "objects with dlt's names": [{"_dlt_id": "x"}, [{"_dlt_root_id": "y", "a": 1}]],
+    "lists below objects": [{"a": {"b": [1]}, "c": [2]}, {"a": {"b": [3]}}],
     "objects and lists": [{"a": 1}, [1]],
     "objects, then lists": [{"a": 1}] * 4 + [[1]],
     "objects that come late": [None] * 4 + [{"a": 1}],
@@ -323,19 +348,28 @@ def test_columns_that_come_late_and_go(dlt_home: Path, nested: str) -> None:
         one_by_one([None] * 4, "c", 20),
         one_by_one(["x"] * 4, "c", 30),
         one_by_one([{"y": 1}] * 4, "d", 40),
-        one_by_one([3] * 4, "e", 50),
+        one_by_one([[1, 2]] * 4, "e", 50),
+        one_by_one([{"y": 1, "z": [{"x": 1}]}] * 4, "d", 60),
+        one_by_one([{"y": "odd"}] * 4, "d", 70),
+        one_by_one([[1]] * 4, "e", 80),
     ]
     seen = assert_the_same(dlt_home, {"datasets": [pages]}, nested)
     # So long as it is plain it goes in columns, and never again after that.
-    assert seen == {"datasets": ["arrow"] * 6 if nested == "json" else ["arrow"] * 4 + ["records"] * 2}
+    assert seen == {"datasets": ["arrow"] * 9 if nested == "json" else ["arrow"] * 7 + ["records"] * 2}
 
 
 def test_plain_records_really_go_in_columns(dlt_home: Path) -> None:
     record = {"a": "x", "b": 1, "c": 1.5, "d": True, "e": "2024-02-29T12:00:00Z", "f": {"g": 1}, "h": [1], "i": None}
     pages = [[{"id": number, **record} for number in range(first, first + 3)] for first in range(0, 30, 3)]
     assert set(assert_the_same(dlt_home, {"datasets": [pages]}, "json")["datasets"]) == {"arrow"}
-    flat = [[{name: value for name, value in row.items() if name not in "fh"} for row in page] for page in pages]
-    assert set(assert_the_same(dlt_home, {"datasets": [flat]}, "tables")["datasets"]) == {"arrow"}
+    deep = {
+        "j": [{"k": number, "l": [{"m": [1.5]}, {"m": []}], "n": {"o": None}} for number in range(3)],
+        "p": {"q": ["x"]},
+    }
+    for page in pages:
+        for row in page:
+            row |= deep
+    assert set(assert_the_same(dlt_home, {"datasets": [pages]}, "tables")["datasets"]) == {"arrow"}
 
 
 # Anything at all

@@ -529,7 +529,21 @@ def test_a_driver_that_is_there_is_not_asked_for_and_not_imported(monkeypatch: p
     assert "no_such_package.driver" in str(missing_requirement(values))
 
 
-@pytest.mark.parametrize("file", sorted({file for _, file in DESTINATION_REQUIREMENTS.values()}))
+@pytest.mark.parametrize("fields", [AWS, {"conn_type": "fs", "extra": {"path": "/data/files"}}])
+def test_delta_tables_need_a_module_of_their_own(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    values = destination_values(as_fields({**fields, "extra": {**fields["extra"], "table_format": "delta"}}))
+    assert values.table_format == "delta"
+    # Not an option of dlt's destination: there it belongs to a table.
+    assert values.options == destination_values(as_fields(fields)).options
+    assert destination_values(as_fields(fields)).table_format is None
+    monkeypatch.setattr(destinations, "find_spec", lambda name: None if name == "deltalake" else object())
+    assert "`pip install -r requirements-destinations/delta.txt " in str(missing_requirement(values))
+
+
+REQUIREMENT_FILES = {file for _, file in (*DESTINATION_REQUIREMENTS.values(), destinations.DELTA_REQUIREMENT)}
+
+
+@pytest.mark.parametrize("file", sorted(REQUIREMENT_FILES))
 def test_requirement_files_exist_and_name_the_projects_dlt(file: str) -> None:
     def dlt_version(path: str) -> str:
         lines = (PROJECT / path).read_text().splitlines()

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from include.connections import API_CONN_ID, DESTINATION_CONN_ID, api_values, destination_values
-from include.destinations import DESTINATION_REQUIREMENTS, DESTINATIONS
+from include.delta_tables import MODES_OF_FILES
+from include.destinations import DELTA_REQUIREMENT, DESTINATION_REQUIREMENTS, DESTINATIONS
 from include.http_client import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
 from include.load_report import REPORTS_TABLE, LoadReport
 from include.options import SourceOptions
@@ -127,10 +128,16 @@ def written(default: object) -> str:
 
 def test_options_that_are_named_elsewhere_are_there() -> None:
     known = set(SourceOptions.get_resolvable_fields())
+    of_destinations = {
+        source.removeprefix("extra.")
+        for row in DESTINATIONS.values()
+        for field in (*row.fields, *row.options)
+        for source in field.sources
+    }
     for text in re.findall(r'"extra": (\{.*?\})\}', README, re.DOTALL) + re.findall(
         r"--conn-extra '(.*?)'", README, re.DOTALL
     ):
-        assert set(json.loads(text)) <= known
+        assert set(json.loads(text)) <= known or set(json.loads(text)) <= of_destinations
     assert {name.lower() for name in re.findall(r"SOURCES__DATASETS__([A-Z_]+)\b", README)} <= known
 
 
@@ -183,8 +190,12 @@ def test_the_table_of_destinations_is_that_of_the_code() -> None:
     for conn_type, (_, destination, required, install, modes, _) in in_readme.items():
         entry = DESTINATIONS[conn_type]
         assert code_of(destination) == [entry.destination_type]
-        assert install == DESTINATION_REQUIREMENTS[conn_type][1]
-        assert modes == ("`replace`" if entry.destination_type == "filesystem" else "all")
+        required_file, of_delta = DESTINATION_REQUIREMENTS[conn_type][1], DELTA_REQUIREMENT[1]
+        if entry.destination_type == "filesystem":
+            assert install == f"{required_file}; Delta: {of_delta}"
+            assert modes == f"`replace`; Delta: {', '.join(f'`{mode}`' for mode in MODES_OF_FILES['delta'])}"
+        else:
+            assert (install, modes) == (required_file, "all")
         for field in (*entry.fields, *entry.options):
             assert not field.meaning or field.sources[0] in code_of(required), f"{conn_type}: {field.name}"
 
