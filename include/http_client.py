@@ -163,6 +163,7 @@ class ApiAdapter(HTTPAdapter):
 
     def _heed_wait(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         if response.status_code not in (429, 503):
+            self._budget.answered()
             return
         seconds = retry_after_seconds(response)
         if seconds is not None and seconds > self._longest_wait_seconds:

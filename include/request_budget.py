@@ -18,6 +18,8 @@ GROUP_SECONDS = 0.02
 MARGIN = 1.05
 # How soon a thread that waits notices that nobody wants its request any more.
 STEP_SECONDS = 0.1
+# So much longer than those that were told do the others wait after a pause.
+HEAD_START_SECONDS = 0.2
 # After so many quiet seconds, one request more at once.
 RECOVERY_SECONDS = 5.0
 
@@ -32,40 +34,62 @@ class RequestBudget:
     def __init__(self, parallel: int, requests_per_second: float | None = None) -> None:
         """`requests_per_second` None: no ceiling. With one, requests are spaced evenly, without a burst."""
         self._parallel = parallel
-        self._lanes_at_pause = parallel
+        self._lanes_at_pause = self._answers_since_pause = parallel
         self._in_flight = 0
         self._not_before = 0.0
-        self._told: int | None = None
+        self._paused_by: int | None = None
+        # How often the request of each thread has been told to wait. Those that wait for a turn, first come first.
+        self._told: dict[int, int] = {}
+        self._waiting: dict[int, None] = {}
         self._stopped = False
         self._changed = threading.Condition()
-        # One thread at a time waits for the pause and the rate, and the others for it: whoever comes first goes first.
-        self._gate = threading.Lock()
         self._limiter = Limiter(_rate(requests_per_second)) if requests_per_second else None
         self._poll_seconds = max(0.001, min(STEP_SECONDS, 0.1 / (requests_per_second or 1)))
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a lane, for the end of a pause and for the rate; then send. Raises ReadStopped after `stop`."""
+        """Wait for a lane, for the end of a pause and for the rate; then send. Raises ReadStopped after `stop`.
+
+        Whoever has been told to wait most often goes first, or a request could run out of retries while others pass it.
+        """
+        me = threading.get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._in_flight < self._lanes())
-            self._in_flight += 1
+            self._waiting[me] = None
+            try:
+                while (wait_seconds := self._seconds_until_ready(me)) > 0:
+                    self._changed.wait(wait_seconds)
+                self._in_flight += 1
+            finally:
+                del self._waiting[me]
+                self._changed.notify_all()
         try:
-            with self._gate:
-                self._wait()
             yield
         finally:
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def slow_down(self, seconds: float) -> None:
-        """The API asked one request to wait: for so long nobody sends, and then half as many at once, and slowly more."""
+    def answered(self) -> None:
+        """The request of this thread is not told to wait any more: its next one has to stand in line again."""
         with self._changed:
-            now = time.monotonic()
+            self._told.pop(threading.get_ident(), None)
+            # Those that were under way when the pause began say nothing of what may be sent after it.
+            if self._answers_since_pause < self._lanes_at_pause and time.monotonic() >= self._not_before:
+                self._answers_since_pause += 1
+                self._changed.notify_all()
+
+    def slow_down(self, seconds: float) -> None:
+        """The API asked one request to wait: for so long nobody sends; then one does, and one more for each answer, up to
+        half as many at once as before, and from there on slowly more.
+        """
+        with self._changed:
+            now, me = time.monotonic(), threading.get_ident()
             # Answers to requests that were under way together are one complaint.
             if now >= self._not_before:
                 self._lanes_at_pause = max(1, self._lanes() // 2)
-                self._told = threading.get_ident()
+                self._answers_since_pause = 0
+                self._paused_by = me
+            self._told[me] = self._told.get(me, 0) + 1
             self._not_before = max(self._not_before, now + seconds)
 
     def stop(self) -> None:
@@ -81,24 +105,24 @@ class RequestBudget:
 
     def _lanes(self) -> int:
         quiet_seconds = max(0.0, time.monotonic() - self._not_before)
-        return min(self._parallel, self._lanes_at_pause + int(quiet_seconds / RECOVERY_SECONDS))
+        lanes = min(self._lanes_at_pause, 1 + self._answers_since_pause)
+        return min(self._parallel, lanes + int(quiet_seconds / RECOVERY_SECONDS))
 
-    def _wait(self) -> None:
-        waited_until = time.monotonic()
-        while True:
-            # The thread that was told to wait does so in its own retry.
-            pause_seconds = self._not_before - waited_until if self._told != threading.get_ident() else 0
-            if self._stopped:
-                raise ReadStopped
-            if pause_seconds > 0:
-                step_seconds = min(pause_seconds, STEP_SECONDS)
-            # Not the limiter's own wait: it would not see a pause that begins meanwhile, nor `stop`.
-            elif self._limiter is None or self._limiter.try_acquire("api", blocking=False):
-                return
-            else:
-                step_seconds = self._poll_seconds
-            time.sleep(step_seconds)
-            waited_until = max(waited_until + step_seconds, time.monotonic())
+    def _seconds_until_ready(self, me: int) -> float:
+        """0: `me` may send now; else when to look again, if nothing changes before."""
+        if self._stopped:
+            raise ReadStopped
+        first_in_line = max(self._waiting, key=lambda thread: self._told.get(thread, 0)) == me
+        if not first_in_line or self._in_flight >= self._lanes():
+            return STEP_SECONDS
+        # Who was told waits in its own retry, and the others a moment longer: it is not passed on its way back.
+        resume_at = self._not_before + (0 if me in self._told else HEAD_START_SECONDS)
+        if (pause_seconds := resume_at - time.monotonic()) > 0 and me != self._paused_by:
+            return min(pause_seconds, STEP_SECONDS)
+        # Not the limiter's own wait: it would not see a pause that begins meanwhile, nor `stop`.
+        if self._limiter is None or self._limiter.try_acquire("api", blocking=False):
+            return 0
+        return self._poll_seconds
 
 
 def _rate(requests_per_second: float) -> Rate:

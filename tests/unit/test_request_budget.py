@@ -111,25 +111,73 @@ def test_a_limit_of_the_api_is_met_with_few_rejections(loader: Loader, server: A
     assert limited.rejected < 25
 
 
-def test_a_low_limit_of_the_api_starves_no_page(loader: Loader, server: ApiServer) -> None:
+@pytest.mark.parametrize("per_second", [1, 2])
+def test_a_low_limit_of_the_api_starves_no_page(loader: Loader, server: ApiServer, per_second: int) -> None:
     server.records = numbered(12)
-    Limited(server, 2)
+    Limited(server, per_second)
     loader.read(server, page_size=1, max_parallel_requests=8)
     assert loader.progress.rows == 12
+
+
+def test_who_was_told_to_wait_most_often_goes_first() -> None:
+    budget = RequestBudget(1)
+    order: list[str] = []
+    inside, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with budget.turn():
+            inside.set()
+            go.wait(5)
+
+    def send(name: str, told: int) -> None:
+        for _ in range(told):
+            budget.slow_down(0)
+        with budget.turn():
+            order.append(name)
+
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(hold)
+        inside.wait(5)
+        for name, told in (("never", 0), ("once", 1), ("twice", 2)):
+            pool.submit(send, name, told)
+            # In this order they come.
+            deadline = time.monotonic() + 5
+            while len(budget._waiting) < ["never", "once", "twice"].index(name) + 1 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        go.set()
+    assert order == ["twice", "once", "never"]
+
+
+def test_an_answer_ends_what_a_request_was_told() -> None:
+    budget = RequestBudget(1)
+    budget.slow_down(0)
+    assert budget._told
+    budget.answered()
+    assert not budget._told
 
 
 def test_lanes_halve_at_a_complaint_and_come_back_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr(request_budget.time, "monotonic", lambda: clock[0])
     budget = RequestBudget(8)
+
+    def lanes_after_answers(answers: int) -> int:
+        for _ in range(answers):
+            budget.answered()
+        return budget._lanes()
+
     assert budget._lanes() == 8
     budget.slow_down(2)
     budget.slow_down(2)
-    assert budget._lanes() == 4
+    # Answers of before the pause do not count.
+    assert lanes_after_answers(9) == 1
     clock[0] += 3
+    assert [lanes_after_answers(1) for _ in range(5)] == [2, 3, 4, 4, 4]
     budget.slow_down(2)
-    assert budget._lanes() == 2
-    clock[0] += 2 + 2 * request_budget.RECOVERY_SECONDS
+    clock[0] += 2
+    assert budget._lanes() == 1
+    assert lanes_after_answers(9) == 2
+    clock[0] += 2 * request_budget.RECOVERY_SECONDS
     assert budget._lanes() == 4
     clock[0] += 100 * request_budget.RECOVERY_SECONDS
     assert budget._lanes() == 8
