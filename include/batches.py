@@ -5,6 +5,7 @@ a batch is not so simple, and from then on, for dlt to normalize row by row. So 
 nulls are dlt's in both ways, and the common case is several times faster (benchmarks/README.md).
 """
 
+import atexit
 import functools
 import gc
 import logging
@@ -116,9 +117,13 @@ class _ChildTable(dict[str, Any]):
 
 @functools.cache
 def spare_the_collector() -> None:
-    """Have Python's garbage collector run less, once: records make it run often, and none of them is garbage."""
+    """Have Python's garbage collector run less, once: records make it run often, and none of them is garbage.
+
+    Nor is anything when the process ends: Python would look through all modules then, for a quarter of a second.
+    """
     gc.freeze()
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    atexit.register(gc.freeze)
 
 
 class _JsonAsText(logging.Filter):

@@ -148,7 +148,7 @@ def _page_step(
     batches = ColumnarBatches(resource.name, plain, options.nested == "json", lambda: not paginator.has_next_page)
 
     def process(page: list[Any]) -> Any:
-        records = [record for record in page if keep(record)] if keep else list(page)
+        records = [record for record in page if keep(record)] if keep else page
         return batches.add([{**record, **stamp} for record in records] if stamp else records)
 
     return process
