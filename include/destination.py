@@ -74,7 +74,7 @@ def turn_to_write(values: DestinationValues | None, dataset_name: str) -> Abstra
     """
     if values is not None and values.dialect == "mysql":
         return _mariadb_turn(values, dataset_name)
-    path = embedded_file() if values is None else _file_or_folder(values)
+    path = _file_or_folder(values)
     # Beside the database, not on it: DuckDB locks its own file. The operating system frees it after a crash.
     return nullcontext() if path is None else FileLock(f"{path}.lock")
 
@@ -83,11 +83,14 @@ def open_file(values: DestinationValues | None) -> AbstractContextManager[object
     """Keeps a DuckDB file open, from the turn to write until its end."""
     if values is not None and values.dialect != "duckdb":
         return nullcontext()
-    path = embedded_file() if values is None else _file_or_folder(values)
+    path = _file_or_folder(values)
     return nullcontext() if path is None else kept_open(path)
 
 
-def _file_or_folder(values: DestinationValues) -> Path | None:
+def _file_or_folder(values: DestinationValues | None) -> Path | None:
+    """Where on this machine the rows go; None: to a server, or into a bucket."""
+    if values is None:
+        return embedded_file()
     place: object = None
     if values.dialect in ("duckdb", "sqlite") and not isinstance(values.credentials, str):
         place = values.credentials.get("database")

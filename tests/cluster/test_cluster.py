@@ -3,13 +3,11 @@
 It prints the throughput, which docs/scaling.md quotes.
 """
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 import psycopg2
@@ -17,7 +15,7 @@ import pytest
 
 from tests.cluster.conftest import WORKER_SLOTS
 from tests.support.api_server import ApiServer, Request
-from tests.support.running_airflow import RunningAirflow, wait_until
+from tests.support.running_airflow import RunningAirflow, postgres_connection, wait_until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
@@ -73,16 +71,7 @@ def ready(cluster: RunningAirflow, api: ApiServer, databases: dict[str, str]) ->
         "datasets_api",
         api.connection_json(cursor_path="updated_at", start_param="since", end_param="until", page_size=50),
     )
-    place = urlsplit(databases["warehouse"])
-    warehouse = {
-        "conn_type": "postgres",
-        "host": place.hostname,
-        "port": place.port or 5432,
-        "login": place.username,
-        "password": place.password or "",
-        "schema": place.path.lstrip("/"),
-    }
-    cluster.connection("datasets_destination", json.dumps(warehouse))
+    cluster.connection("datasets_destination", postgres_connection(databases["warehouse"]))
     start_worker(cluster, "worker-1")
     cluster.api("PATCH", "dags/datasets", {"is_paused": False})
     first = cluster.wait_for(lambda run: run["run_type"] == "scheduled")

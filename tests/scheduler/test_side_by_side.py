@@ -4,20 +4,18 @@ By default dlt's runs share staging tables and lose rows silently; with `staging
 `destination.open_destination` taken back to dlt's default this test fails.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 import psycopg2
 import pytest
 
 from tests.support.api_server import ApiServer, Request
-from tests.support.running_airflow import RunningAirflow, wait_until
+from tests.support.running_airflow import RunningAirflow, postgres_connection, wait_until
 
 pytestmark = pytest.mark.postgres
 
@@ -55,16 +53,7 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture
 def destination(running: RunningAirflow, database: str) -> None:
     """PostgreSQL as the destination, where nothing but what a test sets makes runs wait."""
-    place = urlsplit(database)
-    connection = {
-        "conn_type": "postgres",
-        "host": place.hostname,
-        "port": place.port or 5432,
-        "login": place.username,
-        "password": place.password or "",
-        "schema": place.path.lstrip("/"),
-    }
-    running.connection("datasets_destination", json.dumps(connection))
+    running.connection("datasets_destination", postgres_connection(database))
 
 
 @pytest.mark.usefixtures("destination")

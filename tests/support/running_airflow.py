@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -209,6 +210,21 @@ def wait_until(ask: Callable[[], T | None], seconds: float, complaint: str) -> T
             return answer
         time.sleep(0.5)
     raise AssertionError(complaint)
+
+
+def postgres_connection(url: str) -> str:
+    """A connection to the PostgreSQL database at `url`, in Airflow's JSON."""
+    place = urlsplit(url)
+    return json.dumps(
+        {
+            "conn_type": "postgres",
+            "host": place.hostname,
+            "port": place.port or 5432,
+            "login": place.username,
+            "password": place.password or "",
+            "schema": place.path.lstrip("/"),
+        }
+    )
 
 
 def _free_port() -> int:

@@ -1,7 +1,7 @@
 """Arrow tables against records: whichever way a batch goes, dlt makes the same table of it.
 
 The same pages are extracted and normalized twice, in columns and record by record, and the schemas and the Parquet
-files compared. Where the columns cannot do what dlt does, `include.columns` hands the records on: these tests
+files compared. Where the columns cannot do what dlt does, `include.batches` hands the records on: these tests
 find out whether it knows when.
 """
 
