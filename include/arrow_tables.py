@@ -187,15 +187,17 @@ class _Batch:
 
 def _by_key(rows: Sequence[Record | None]) -> Iterator[tuple[str, Sequence[Any]]]:
     """Each key of the objects, in order, with its values, one a row; None: the row has no such key, or is no object."""
+    first = rows[0]
+    if first and len(first) > 1:
+        try:
+            # Nearly always all have the same keys, and then this is three times as fast.
+            in_columns = list(zip(*map(itemgetter(*first), rows), strict=True))
+            if set(map(len, rows)) == {len(first)}:  # type: ignore[arg-type]
+                return zip(first, in_columns, strict=True)
+        except (KeyError, TypeError):
+            pass
     objects = [row or {} for row in rows]
-    keys = list(dict.fromkeys(chain.from_iterable(objects)))
-    try:
-        # Nearly always all have the same keys, and then this is three times as fast.
-        in_columns: Any = zip(*map(itemgetter(*keys), objects), strict=True) if len(keys) > 1 else None
-        if in_columns is not None:
-            return zip(keys, list(in_columns), strict=True)
-    except KeyError:
-        pass
+    keys = dict.fromkeys(chain.from_iterable(objects))
     return ((key, [each.get(key) for each in objects]) for key in keys)
 
 

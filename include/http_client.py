@@ -17,10 +17,10 @@ import requests
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.sources.helpers.requests import Client
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.util.retry import Retry
 
+from include.curl_adapter import CurlAdapter
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
 from include.redaction import redact, redact_data
 from include.request_budget import RequestBudget
@@ -50,7 +50,7 @@ class HttpConfiguration(RuntimeConfiguration):
     __section__: ClassVar[str] = "runtime"
 
 
-def open_session(max_connections: int, budget: RequestBudget | None = None) -> requests.Session:
+def open_session(max_parallel_requests: int, budget: RequestBudget | None = None) -> requests.Session:
     """A session with this project's retries, for any number of threads; `budget` is what they share, None: one each.
 
     Raises as `ApiAdapter.send` does.
@@ -66,10 +66,8 @@ def open_session(max_connections: int, budget: RequestBudget | None = None) -> r
         request_max_retry_delay=configuration.request_max_retry_delay,
     )
     session = client.session
-    budget = budget or RequestBudget(parallel=max_connections)
-    adapter = ApiAdapter(
-        configuration.request_max_retry_delay, configuration.request_backoff_factor, budget, max_connections
-    )
+    budget = budget or RequestBudget(max_parallel_requests)
+    adapter = ApiAdapter(configuration.request_max_retry_delay, configuration.request_backoff_factor, budget)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     _retry_once_per_page(session)
@@ -107,13 +105,11 @@ def _retry_once_per_page(session: requests.Session) -> None:
     session.send = send  # type: ignore[method-assign]
 
 
-class ApiAdapter(HTTPAdapter):
+class ApiAdapter(CurlAdapter):
     """One HTTP exchange, below the retries: sees each attempt and each redirect."""
 
-    def __init__(
-        self, longest_wait_seconds: float, backoff_factor: float, budget: RequestBudget, pool_maxsize: int
-    ) -> None:
-        super().__init__(pool_maxsize=pool_maxsize)
+    def __init__(self, longest_wait_seconds: float, backoff_factor: float, budget: RequestBudget) -> None:
+        super().__init__()
         self._longest_wait_seconds = longest_wait_seconds
         self._backoff_factor = backoff_factor
         self._budget = budget
@@ -131,23 +127,18 @@ class ApiAdapter(HTTPAdapter):
                 if response.status_code >= 400:
                     # dlt shows it where `runtime.http_show_error_body` is set, and some APIs repeat the key.
                     response._content, response.encoding = redact(response.text).encode(), "utf-8"
-        except (requests.RequestException, Urllib3Error) as error:
-            failure = type(error) if isinstance(error, requests.RequestException) else requests.ConnectionError
+        except requests.RequestException as error:
+            failure = type(error)
             message = f"{_where(request)} failed: {redact(_without_queries(error))}"
         else:
+            response.url = redact(response.url)
+            response.reason = redact(response.reason)
+            response.json = _read_once(response)  # type: ignore[method-assign]
             self._refuse_foreign_redirect(request, response)
             self._heed_wait(request, response)
             return response
-        # Raised outside the handler: as context, the original would carry the whole URL into every traceback.
+        # Raised outside the handler: as context, the original would carry its text into every traceback.
         raise failure(message)
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """As in requests, but without the key in `url` and `reason`, and with a `json()` that reads once."""
-        response = super().build_response(req, resp)
-        response.url = redact(response.url)
-        response.reason = redact(response.reason or "")
-        response.json = _read_once(response)  # type: ignore[method-assign]
-        return response
 
     def _refuse_foreign_redirect(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         if not response.is_redirect:

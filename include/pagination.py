@@ -108,8 +108,7 @@ class WholeReadPaginator(OffsetPaginator):
     def _take(self, response: Response, data: list[Any] | None) -> None:
         body = response.json()
         records = self._records_of(body)
-        ids = [self._id_of(record) for record in records]
-        self._refuse_mixed_keys(ids)
+        ids = self._ids_of(records)
         total_before = self._total
         self._note_total(body)
         # The question for the total beyond the end is no page.
@@ -135,33 +134,31 @@ class WholeReadPaginator(OffsetPaginator):
                 "set the option `data_selector`."
             )
         records: list[Any] = matches[0].value
-        for position, record in enumerate(records):
-            if not isinstance(record, dict):
-                raise ResponseShapeError(
-                    f"{self._page()} holds {_json_type(record)} where record {position} should be an object."
-                )
+        if set(map(type, records)) - {dict}:
+            position, found = next((at, _json_type(one)) for at, one in enumerate(records) if not isinstance(one, dict))
+            raise ResponseShapeError(f"{self._page()} holds {found} where record {position} should be an object.")
         return records
 
-    def _id_of(self, record: dict[str, Any]) -> Hashable:
+    def _ids_of(self, records: list[dict[str, Any]]) -> list[Hashable]:
         key = self._options.primary_key
-        value = record.get(key)
-        if value is None or isinstance(value, dict | list):
-            found = _json_type(value) if key in record else "nothing"
+        ids = [record.get(key) for record in records]
+        types = set(map(type, ids))
+        if types & {type(None), dict, list}:
+            bad = next(record for record, id_ in zip(records, ids, strict=True) if isinstance(id_, dict | list | None))
+            found = _json_type(bad[key]) if key in bad else "nothing"
             raise ResponseShapeError(
                 f"{self._page()} holds a record whose primary key `{key}` is {found}. If records are known by "
                 "another field, set the option `primary_key`."
             )
-        return value  # type: ignore[no-any-return]
-
-    def _refuse_mixed_keys(self, ids: list[Hashable]) -> None:
-        self._key_types.update(map(type, ids))
+        self._key_types |= types
         if len(self._key_types) > 1:
             # The column of the key has one type: 1 and "1" would end as one row, and "a" among numbers as null.
-            found = " and ".join(sorted(_KEY_TYPES[key_type] for key_type in self._key_types))
+            kinds = " and ".join(sorted(_KEY_TYPES[key_type] for key_type in self._key_types))
             raise ResponseShapeError(
-                f"{self._page()} mixes primary keys `{self._options.primary_key}` that are {found}: a table cannot tell "
-                "1 from '1'. If records are known by another field, set the option `primary_key`."
+                f"{self._page()} mixes primary keys `{key}` that are {kinds}: a table cannot tell 1 from '1'. If records "
+                "are known by another field, set the option `primary_key`."
             )
+        return ids
 
     def _note_total(self, body: Any) -> None:
         matches = self._total_selector.find(body) if self._total_selector and isinstance(body, dict) else []

@@ -9,6 +9,7 @@ request waits for the processing; memory stays flat however large the collection
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -71,13 +72,12 @@ class ReadAhead:
             self._budget.start()
         offset = int(asked.group(1))
         upcoming = list(self._upcoming(offset))
-        if not upcoming and offset not in self._ahead:
-            return self._send(request, **kwargs)
         self._forget(keep={offset, *upcoming})
         for planned in (offset, *upcoming):
             if planned not in self._ahead:
                 self._ahead[planned] = self._fetch(request, planned, kwargs)
         try:
+            # Also where nothing is read ahead: this thread is the one that hears of signals, which libcurl would hold up.
             response = self._ahead.pop(offset).result()
             # Read here (once: `http_client`), so that an answer that cannot be read ends the others as well.
             response.json()
@@ -102,7 +102,8 @@ class ReadAhead:
         return self._pool.submit(self._send, self._at(request, offset), **kwargs)
 
     def _at(self, request: requests.PreparedRequest, offset: int) -> requests.PreparedRequest:
-        page = request.copy()
+        # Shallow: nobody changes what the pages share, and requests' own copy takes ten times as long.
+        page = copy(request)
         page.url = self._offset.sub(f"{self._quoted_name}={offset}", request.url or "")
         return page
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 from dlt.extract.exceptions import ResourceExtractionError
-from requests.adapters import HTTPAdapter
 
 from include import http_client
+from include.curl_adapter import CurlAdapter
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
 from include.http_client import RETRIED_STATUSES, open_session, parse_json, retry_after_seconds
 from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, numbered, refused_port
@@ -34,13 +34,13 @@ def server() -> Iterator[ApiServer]:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The arguments of each exchange that `requests` began, also of those that no server saw."""
     exchanges: list[dict[str, Any]] = []
-    send = HTTPAdapter.send
+    send = CurlAdapter.send
 
-    def spy(self: HTTPAdapter, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+    def spy(self: CurlAdapter, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         exchanges.append({"url": request.url, **kwargs})
         return send(self, request, **kwargs)
 
-    monkeypatch.setattr(HTTPAdapter, "send", spy)
+    monkeypatch.setattr(CurlAdapter, "send", spy)
     return exchanges
 
 
@@ -270,7 +270,7 @@ def test_a_redirect_to_another_host_is_refused_and_the_key_stays(
 
 
 def test_a_redirect_to_the_same_host_over_tls_is_not_refused(dlt_home: Path) -> None:
-    adapter = open_session(max_connections=1).get_adapter("http://")
+    adapter = open_session(max_parallel_requests=1).get_adapter("http://")
     assert isinstance(adapter, http_client.ApiAdapter)
     request = requests.Request("GET", "http://api.example.com/v1").prepare()
     response = requests.Response()
@@ -376,7 +376,7 @@ def test_a_body_is_parsed_once_however_often_it_is_asked(
 
 
 def test_a_connection_is_used_for_more_than_one_page(dlt_home: Path, server: ApiServer) -> None:
-    session = open_session(max_connections=2)
+    session = open_session(max_parallel_requests=2)
     for _ in range(3):
         session.get(f"{server.url}/v1/datasets", params={"api_key": KEY})
     assert len({request.client_port for request in server.requests}) == 1
