@@ -189,10 +189,11 @@ def _by_key(rows: Sequence[Record | None]) -> Iterator[tuple[str, Sequence[Any]]
     """Each key of the objects, in order, with its values, one a row; None: the row has no such key, or is no object."""
     first = rows[0]
     if first and len(first) > 1:
+        same_keys: Any = rows
         try:
             # Nearly always all have the same keys, and then this is three times as fast.
-            in_columns = list(zip(*map(itemgetter(*first), rows), strict=True))
-            if set(map(len, rows)) == {len(first)}:  # type: ignore[arg-type]
+            in_columns = list(zip(*map(itemgetter(*first), same_keys), strict=True))
+            if set(map(len, same_keys)) == {len(first)}:
                 return zip(first, in_columns, strict=True)
         except (KeyError, TypeError):
             pass

@@ -71,10 +71,11 @@ class CurlAdapter(BaseAdapter):
         curl.setopt(pycurl.ACCEPT_ENCODING, _text(request.headers.get("Accept-Encoding") or "identity"))
         curl.setopt(pycurl.HEADERFUNCTION, header_lines.append)
         _set_timeouts(curl, timeout)
-        _set_certificates(curl, verify, cert)
         proxy = select_proxy(request.url, proxies)
+        if any(url.lower().startswith("https:") for url in (request.url, proxy or "")):
+            _set_certificates(curl, verify, cert)
         # An empty text keeps curl from looking into the environment, which the session has done.
-        curl.setopt(pycurl.PROXY, prepend_scheme_if_needed(proxy, "http") if proxy else "")
+        curl.setopt(pycurl.PROXY, prepend_scheme_if_needed(proxy, "http") if proxy else "")  # type: ignore[no-untyped-call]
         curl.setopt(pycurl.NOPROXY, "")
         sending = _SendOnce()
         curl.setopt(pycurl.PREREQFUNCTION, sending)
@@ -124,7 +125,6 @@ class CurlAdapter(BaseAdapter):
         response.encoding = get_encoding_from_headers(response.headers)
         response.url = request.url or ""
         response.request = request
-        response.connection = self  # type: ignore[attr-defined]
         # Where requests looks for cookies.
         response.raw = SimpleNamespace(_original_response=SimpleNamespace(msg=headers))
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]

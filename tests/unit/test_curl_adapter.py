@@ -172,6 +172,9 @@ def test_the_authorities_are_those_of_the_environment(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
     with pytest.raises(ConfigurationError, match="one file"):
         session.get("https://127.0.0.1:9/")
+    # Where nothing is encrypted, nobody looks at certificates.
+    with canned(PLAIN) as (url, _):
+        assert session.get(url).content == BODY
 
 
 def test_a_certificate_is_not_looked_at_where_the_caller_says_so(
