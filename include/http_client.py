@@ -127,6 +127,8 @@ class ApiAdapter(CurlAdapter):
                 if response.status_code >= 400:
                     # dlt shows it where `runtime.http_show_error_body` is set, and some APIs repeat the key.
                     response._content, response.encoding = redact(response.text).encode(), "utf-8"
+                # Still in its turn: the next one may not go before the pause that this answer asks for is known.
+                self._heed_wait(request, response)
         except requests.RequestException as error:
             failure = type(error)
             message = f"{_where(request)} failed: {redact(_without_queries(error))}"
@@ -135,7 +137,6 @@ class ApiAdapter(CurlAdapter):
             response.reason = redact(response.reason)
             response.json = _read_once(response)  # type: ignore[method-assign]
             self._refuse_foreign_redirect(request, response)
-            self._heed_wait(request, response)
             return response
         # Raised outside the handler: as context, the original would carry its text into every traceback.
         raise failure(message)

@@ -18,7 +18,7 @@ GROUP_SECONDS = 0.02
 MARGIN = 1.05
 # How soon a thread that waits notices that nobody wants its request any more.
 STEP_SECONDS = 0.1
-# So much longer than those that were told do the others wait after a pause.
+# So much longer than those that were told most often do the others wait after a pause.
 HEAD_START_SECONDS = 0.2
 # After so many quiet seconds, one request more at once.
 RECOVERY_SECONDS = 5.0
@@ -102,6 +102,7 @@ class RequestBudget:
         """A new read begins."""
         with self._changed:
             self._stopped = False
+            self._told.clear()
 
     def _lanes(self) -> int:
         quiet_seconds = max(0.0, time.monotonic() - self._not_before)
@@ -115,8 +116,9 @@ class RequestBudget:
         first_in_line = max(self._waiting, key=lambda thread: self._told.get(thread, 0)) == me
         if not first_in_line or self._in_flight >= self._lanes():
             return STEP_SECONDS
-        # Who was told waits in its own retry, and the others a moment longer: it is not passed on its way back.
-        resume_at = self._not_before + (0 if me in self._told else HEAD_START_SECONDS)
+        # Who was told waits in its own retry, and those told less often a moment longer: it is not passed on its way back.
+        most_often = max(self._told.values(), default=0)
+        resume_at = self._not_before + (0 if self._told.get(me, 0) == most_often else HEAD_START_SECONDS)
         if (pause_seconds := resume_at - time.monotonic()) > 0 and me != self._paused_by:
             return min(pause_seconds, STEP_SECONDS)
         # Not the limiter's own wait: it would not see a pause that begins meanwhile, nor `stop`.

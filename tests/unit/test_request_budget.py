@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from include import request_budget
+from include.http_client import open_session
 from include.request_budget import ReadStopped, RequestBudget
 from tests.support.api_server import Answer, ApiServer, Request, numbered
 from tests.unit.conftest import Loader
@@ -146,6 +148,43 @@ def test_who_was_told_to_wait_most_often_goes_first() -> None:
                 time.sleep(0.01)
         go.set()
     assert order == ["twice", "once", "never"]
+
+
+def test_who_was_told_less_often_does_not_pass_one_on_its_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(request_budget.time, "monotonic", lambda: clock[0])
+    budget = RequestBudget(1)
+    me = threading.get_ident()
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            pool.submit(budget.slow_down, 1).result()
+    budget.slow_down(1)
+    # The other one still waits in its own retry.
+    budget._waiting[me] = None
+    clock[0] += 1.01
+    assert budget._seconds_until_ready(me) > 0
+    clock[0] += request_budget.HEAD_START_SECONDS
+    assert budget._seconds_until_ready(me) == 0
+
+
+def test_nobody_is_sent_between_a_complaint_and_its_pause(
+    dlt_home: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.fail(1, Answer(429, headers={"Retry-After": "1"}))
+    budget = RequestBudget(1)
+    slow_down = budget.slow_down
+
+    def late(seconds: float) -> None:
+        time.sleep(0.1)
+        slow_down(seconds)
+
+    monkeypatch.setattr(budget, "slow_down", late)
+    session = open_session(2, budget)
+    with ThreadPoolExecutor(2) as pool:
+        for sent in [pool.submit(session.get, f"{server.url}/v1/datasets") for _ in range(2)]:
+            assert sent.result().status_code == 200
+    told, following, _ = times(server)
+    assert following - told > 1
 
 
 def test_an_answer_ends_what_a_request_was_told() -> None:
