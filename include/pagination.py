@@ -18,6 +18,8 @@ from include.options import SourceOptions, json_path
 
 # A collection that changes while it is read is read again, whole, so many times at the most.
 MAX_PASSES = 3
+# For each request at once: those behind the first wait to be processed, so that the requests go on while a batch is written.
+PAGES_IN_MEMORY = 4
 
 _JSON_TYPES = {
     dict: "an object",
@@ -87,7 +89,7 @@ class WholeReadPaginator(OffsetPaginator):
             # Any of them may be beyond the end.
             return islice(count(offset + step, step), parallel - 1)
         # One page after the other means just that: nothing is read ahead.
-        return range(offset + step, self._total, step)[: 2 * parallel - 1 if parallel > 1 else 0]
+        return range(offset + step, self._total, step)[: PAGES_IN_MEMORY * parallel - 1 if parallel > 1 else 0]
 
     def init_request(self, request: Request) -> None:
         """Begin at the beginning, also when dlt runs the same source a second time."""

@@ -2,8 +2,8 @@
 
 In: a session and the paginator's plan of offsets. Out: the session, which answers the same, sooner. dlt's REST
 client, its paginator and its authentication stay as they are: they ask for one page after the other, and find it
-already there. At most `parallel` requests are under way, and as many pages again wait to be processed, so that no
-request waits for the processing; memory stays flat however large the collection.
+already there. At most `parallel` requests are under way, and three times as many pages wait to be processed, so that
+no request waits for the processing; memory stays flat however large the collection.
 """
 
 import re

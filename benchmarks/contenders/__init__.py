@@ -46,9 +46,9 @@ def _dlt_variables(job: Job) -> dict[str, str]:
 
 
 def _in_project(nested: str, **options: str) -> Contender:
-    python = str(PROJECT / ".venv" / "bin" / "python")
     return Contender(
-        lambda job: [python, f"{HERE}/project.py", job.destination],
+        lambda job: [str(python_of("project")), f"{HERE}/project.py", job.destination],
+        environments=("project",),
         variables=lambda job: {
             **_dlt_variables(job),
             "PYTHONPATH": str(PROJECT),
