@@ -52,7 +52,7 @@ def _missing(dataset: dlt.Dataset | DeltaDataset, table: str, primary_key: str, 
     """Records of this load that have no row of their key."""
     missing = 0
     primary_key = dataset.schema.naming.normalize_identifier(primary_key)
-    for batch in _batches(progress.ids - progress.outside_window):
+    for batch in _batches(key for key in progress.ids if key not in progress.outside_window):
         keys = ", ".join(_literal(key) for key in batch)
         query = f"SELECT COUNT(DISTINCT {primary_key}) FROM {table} WHERE {primary_key} IN ({keys})"
         missing += len(batch) - _count(dataset, query)

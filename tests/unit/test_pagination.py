@@ -1,13 +1,14 @@
 """A read is whole or it fails: pages, totals, repeated and moving collections, and records that are none."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import pytest
 from dlt.extract.exceptions import ResourceExtractionError
 
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
+from include.pagination import ReadProgress
 from tests.support.api_server import Answer, ApiServer, Request, numbered
 from tests.unit.conftest import Loader, innermost, records_of
 
@@ -39,7 +40,7 @@ def test_with_a_total_the_read_ends_there(loader: Loader, server: ApiServer, cou
     assert {request.query["limit"] for request in server.requests} == {"100"}
     assert (loader.progress.pages, loader.progress.passes) == (len(offsets), 1)
     assert loader.progress.promised_rows == count
-    assert loader.progress.ids == set(range(count))
+    assert sorted(loader.progress.ids) == list(range(count))
 
 
 @pytest.mark.parametrize("total_at", [None, "meta.other"])
@@ -322,7 +323,7 @@ def test_records_known_by_another_field(loader: Loader, server: ApiServer) -> No
     server.records = [{"code": number} for number in range(150)]
     assert "`primary_key`" in str(refusal(loader, server))
     assert len(loader.read(server, primary_key="code")) == 150
-    assert loader.progress.ids == set(range(150))
+    assert sorted(loader.progress.ids) == list(range(150))
 
 
 @pytest.mark.parametrize(
@@ -341,3 +342,11 @@ def test_ids_of_more_than_one_type_fail_because_a_table_would_mix_them_up(
     failure = refusal(loader, server)
     assert isinstance(failure, ResponseShapeError)
     assert "`primary_key`" in str(failure)
+
+
+@pytest.mark.parametrize("keys", [{1, -(2**63), 2**63 - 1}, {1, 2**63}, {"a", "b"}, {True, False}, {1.5, 2.5}, set()])
+def test_the_keys_that_were_read_are_kept_as_they_are(keys: set[Hashable]) -> None:
+    progress = ReadProgress()
+    progress.keep(keys)
+    assert progress.rows == len(keys)
+    assert {(type(key), key) for key in progress.ids} == {(type(key), key) for key in keys}

@@ -164,7 +164,9 @@ def test_a_page_that_fails_four_times_ends_the_read(loader: Loader, server: ApiS
     assert max(offset or 0 for offset in server.offsets) <= 50 + 10 * (PAGES_IN_MEMORY * PARALLEL - 1)
 
 
-def test_pages_under_way_and_waiting_are_no_more_than_four_times_the_parallel_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_under_way_and_waiting_are_no_more_than_four_times_the_parallel_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     waiting: list[int] = []
 
     class Watched(ReadAhead):
