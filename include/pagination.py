@@ -5,9 +5,7 @@ once, and a `ReadProgress` with what the API promised and what came. dlt's own p
 rule only, and ends green on an answer that holds no records at all.
 """
 
-from array import array
-from collections.abc import Callable, Collection, Hashable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
@@ -16,6 +14,7 @@ from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
 from requests import Request, Response
 
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
+from include.key_set import KeySet
 from include.options import SourceOptions, json_path
 
 # A collection that changes while it is read is read again, whole, so many times at the most.
@@ -41,8 +40,8 @@ class ReadProgress:
     pages: int = 0
     passes: int = 1
     promised_rows: int | None = None
-    ids: Collection[Hashable] = ()
-    """The primary keys of all records read, of every pass, each once; there when the read is over."""
+    ids: KeySet = field(default_factory=KeySet)
+    """The primary keys of all records read, of every pass."""
     outside_window: set[Hashable] = field(default_factory=set)
     """Those among `ids` that the window leaves out."""
 
@@ -50,13 +49,6 @@ class ReadProgress:
     def rows(self) -> int:
         """Distinct records that were handed on to the load."""
         return len(self.ids) - len(self.outside_window)
-
-    def keep(self, ids: set[Hashable]) -> None:
-        """The read is over: hold the keys in little space, a tenth where they are integers of 64 bits."""
-        self.ids = tuple(ids)
-        if set(map(type, ids)) == {int}:
-            with suppress(OverflowError):
-                self.ids = array("q", ids)
 
 
 class WholeReadPaginator(OffsetPaginator):
@@ -76,13 +68,12 @@ class WholeReadPaginator(OffsetPaginator):
         """Called when the read is over, well or not."""
         self._selector = json_path("data_selector", options.data_selector)
         self._total_selector = json_path("total_path", options.total_path) if options.total_path else None
-        self._seen: set[Hashable] = set()
         self._start_pass()
 
     def _start_pass(self) -> None:
         self._next_offset = 0
         # In the first pass the ids of the pass are all ids: one set of a million is enough.
-        self._pass_ids: set[Hashable] = self._seen if self.progress.passes == 1 else set()
+        self._pass_ids = self.progress.ids if self.progress.passes == 1 else KeySet()
         self._key_types: set[type] = set()
         self._total: int | None = None
         self._shrank = False
@@ -104,7 +95,6 @@ class WholeReadPaginator(OffsetPaginator):
     def init_request(self, request: Request) -> None:
         """Begin at the beginning, also when dlt runs the same source a second time."""
         self.progress.__init__()  # type: ignore[misc]
-        self._seen = set()
         self._start_pass()
         super().init_request(request)
 
@@ -117,8 +107,6 @@ class WholeReadPaginator(OffsetPaginator):
         finally:
             if not goes_on:
                 self.on_end()
-                self.progress.keep(self._seen)
-                self._seen = self._pass_ids = set()
 
     def _take(self, response: Response, data: list[Any] | None) -> None:
         body = response.json()
@@ -254,7 +242,7 @@ class WholeReadPaginator(OffsetPaginator):
         self._start_pass()
 
     def _keep_new(self, ids: list[Hashable], data: list[Any] | None) -> None:
-        seen = self._seen
+        seen = self.progress.ids
         before = len(seen)
         known = [id_ in seen for id_ in ids] if not seen.isdisjoint(ids) else None
         seen.update(ids)

@@ -33,7 +33,7 @@ def load(home: Path, rows: int, **credentials: Any) -> tuple[Any, str]:
 
 
 def test_what_fits_is_loaded_with_little_memory(dlt_home: Path) -> None:
-    assert load(dlt_home, 10) == ((10, 10, 20_000), "190.7 MiB")
+    assert load(dlt_home, 10) == ((10, 10, 20_000), "95.3 MiB")
 
 
 def test_what_does_not_fit_is_loaded_with_all_the_memory(dlt_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +41,10 @@ def test_what_does_not_fit_is_loaded_with_all_the_memory(dlt_home: Path, monkeyp
     count, limit = load(dlt_home, 3000)
     assert count == (3000, 3000, 20_000)
     assert limit.endswith("GiB")
+
+
+def test_files_share_the_memory_one_after_the_other(dlt_home: Path) -> None:
+    assert lean_duckdb(str(dlt_home / "file.duckdb")).capabilities().loader_parallelism_strategy == "sequential"
 
 
 def test_a_limit_of_the_users_own_holds(dlt_home: Path) -> None:

@@ -1,14 +1,13 @@
 """A read is whole or it fails: pages, totals, repeated and moving collections, and records that are none."""
 
 import random
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from dlt.extract.exceptions import ResourceExtractionError
 
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
-from include.pagination import ReadProgress
 from tests.support.api_server import Answer, ApiServer, Request, numbered
 from tests.unit.conftest import Loader, innermost, records_of
 
@@ -342,11 +341,3 @@ def test_ids_of_more_than_one_type_fail_because_a_table_would_mix_them_up(
     failure = refusal(loader, server)
     assert isinstance(failure, ResponseShapeError)
     assert "`primary_key`" in str(failure)
-
-
-@pytest.mark.parametrize("keys", [{1, -(2**63), 2**63 - 1}, {1, 2**63}, {"a", "b"}, {True, False}, {1.5, 2.5}, set()])
-def test_the_keys_that_were_read_are_kept_as_they_are(keys: set[Hashable]) -> None:
-    progress = ReadProgress()
-    progress.keep(keys)
-    assert progress.rows == len(keys)
-    assert {(type(key), key) for key in progress.ids} == {(type(key), key) for key in keys}

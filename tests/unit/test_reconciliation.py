@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from include.errors import TransientError
+from include.key_set import KeySet
 from include.pagination import ReadProgress
 from include.reconciliation import KEYS_PER_QUERY, reconcile
 from include.sync_mode import SYNC_MODES, SyncModeName
@@ -22,7 +23,7 @@ def server() -> Iterator[ApiServer]:
 
 def check(loader: Loader, mode: SyncModeName = "merge", key: str = "id", ids: set[Hashable] | None = None) -> int:
     """Reconcile the last load."""
-    progress = loader.progress if ids is None else ReadProgress(ids=ids)
+    progress = loader.progress if ids is None else ReadProgress(ids=KeySet(ids))
     load_ids = loader.pipeline.last_trace.last_load_info.loads_ids
     return reconcile(loader.pipeline.dataset(), "datasets", key, SYNC_MODES[mode], load_ids, progress)
 

@@ -1,0 +1,42 @@
+"""Keys in little memory are a set like Python's own."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.key_set import KeySet
+
+WHOLE = st.integers(0, 200) | st.integers(-3, 2**65)
+KEYS = (
+    st.lists(st.lists(WHOLE)) | st.lists(st.lists(st.text())) | st.lists(st.lists(st.floats(-2, 2) | st.integers(0, 2)))
+)
+PAGES = KEYS | st.lists(st.lists(st.booleans()))
+
+
+@given(PAGES, st.lists(WHOLE | st.text()))
+def test_it_is_a_set(pages: list[list[Any]], others: list[Any]) -> None:
+    keys, expected = KeySet(), set()
+    for page in pages:
+        assert keys.isdisjoint(page) == expected.isdisjoint(page)
+        assert keys.issuperset(page) == expected.issuperset(page)
+        keys.update(page)
+        expected.update(page)
+        assert len(keys) == len(expected)
+    assert sorted(map(repr, keys)) == sorted(map(repr, expected))
+    assert [key in keys for key in others] == [key in expected for key in others]
+
+
+def test_a_million_whole_numbers_take_no_million_objects() -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        keys = KeySet()
+        for first in range(0, 100_000, 100):
+            keys.update(list(range(first, first + 100)))
+        assert len(keys) == 100_000
+        # Python's own set of them: 7 MB.
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
