@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from include.key_set import KeySet
 
-WHOLE = st.integers(0, 200) | st.integers(-3, 2**65)
+WHOLE = st.integers(0, 200) | st.integers(-3, 2**65) | st.sampled_from([2**64 - 1, 2**64])
 KEYS = (
     st.lists(st.lists(WHOLE)) | st.lists(st.lists(st.text())) | st.lists(st.lists(st.floats(-2, 2) | st.integers(0, 2)))
 )
