@@ -11,6 +11,7 @@ from include.options import resolve_options
 from include.pagination import ReadProgress
 from include.resources import DATASETS
 from include.source import api_source
+from include.staging import own_staging
 
 # As in `include.destination`, which knows Airflow's connections: importing Airflow takes seconds.
 FILE_FORMAT = "parquet"
@@ -29,6 +30,7 @@ else:
 progress = ReadProgress()
 source = api_source(DATASETS, resolve_options(DATASETS), progress=progress)
 source.resources["datasets"].apply_hints(file_format=FILE_FORMAT)
-with held:
-    dlt.pipeline("datasets", destination=target, dataset_name="bench").run(source)
+pipeline = dlt.pipeline("datasets", destination=target, dataset_name="bench")
+with held, own_staging(pipeline):
+    pipeline.run(source)
 print(progress.pages, progress.rows)
