@@ -18,7 +18,7 @@ import psycopg2
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import FollowupJobRequest, LoadJob, StateInfo
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TSchemaTables
+from dlt.common.schema.typing import TColumnSchema, TSchemaTables
 from dlt.destinations.impl.postgres.factory import postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.sql_client import SqlClientBase
@@ -51,6 +51,10 @@ class SideBySideClient(PostgresClient):
                 refuse_collision(self.schema, stored)
             # dlt says None, and leaves it out of its types.
             return super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
+
+    def _get_column_hints_sql(self, c: TColumnSchema) -> str:
+        # No unique index on what is staged: it is read once and whole, and ids in no order make an index slow.
+        return "" if self.in_staging_dataset_mode else super()._get_column_hints_sql(c)
 
     def _update_schema_in_storage(self, schema: Schema) -> None:
         # In the transaction that changes the tables: what one run knows of them, all later ones do.

@@ -264,3 +264,13 @@ def test_nothing_of_this_project_is_kept_in_the_state(place: Place) -> None:
     states = [decompress_state(text) for (text,) in place.query("SELECT state FROM _dlt_pipeline_state")]
     assert len(states) == 2
     assert [state.get("sources") for state in states] == [None, {"datasets": {}}]
+
+
+def test_what_is_staged_has_no_index_and_the_table_has_its_own(place: Place) -> None:
+    place.load({"id": 1, "tags": ["a"]})
+    found = place.query(
+        "SELECT schemaname LIKE '%staging%', tablename FROM pg_indexes WHERE tablename LIKE 'datasets%'"
+    )
+    assert sorted(found) == [(False, "datasets"), (False, "datasets__tags")]
+    staged = place.query("SELECT DISTINCT tablename FROM pg_tables WHERE schemaname LIKE 'datasets_raw_staging%'")
+    assert {"datasets", "datasets__tags"} <= {table for (table,) in staged}
