@@ -437,7 +437,7 @@ def test_a_load_that_lost_a_record_fails(
     deployment: Deployment, api: ApiServer, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     def lose_one(*args: Any) -> int:
-        args[-1].ids.add(99)
+        args[-1].ids.update([99])
         return reconcile(*args)
 
     api.records = numbered(3)
