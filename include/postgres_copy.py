@@ -7,13 +7,11 @@ needs ADBC and cannot write `jsonb` (dlt 1.31.0, `destinations/impl/postgres`).
 
 import io
 
-import pyarrow.parquet as pq
 from dlt.common.destination import PreparedTableSchema
 from dlt.common.destination.client import HasFollowupJobs, RunnableLoadJob
 from dlt.common.schema.typing import TColumnSchema
 from dlt.destinations.impl.postgres.factory import PostgresTypeMapper
 from dlt.destinations.impl.postgres.postgres import PostgresClient
-from pyarrow import csv
 
 ROWS_PER_COPY = 10_000
 
@@ -25,6 +23,10 @@ class ParquetCopyJob(RunnableLoadJob, HasFollowupJobs):
 
     def run(self) -> None:
         """Copy the rows, in one transaction."""
+        # Imported here, when pages have been fetched: Arrow takes a while.
+        import pyarrow.parquet as pq
+        from pyarrow import csv
+
         client = self._job_client.sql_client
         table = client.make_qualified_table_name(self.load_table_name)
         # Arrow quotes each text and leaves a null empty: so an empty text is no NULL.

@@ -25,7 +25,8 @@ if destination.startswith("postgresql://"):
 else:
     from include.duckdb_destination import kept_open, lean_duckdb
 
-    target = lean_duckdb(destination)
+    # Not as a text, for which dlt imports SQLAlchemy: under Airflow that has been imported already.
+    target = lean_duckdb({"database": destination})
     held = kept_open(Path(destination))
 progress = ReadProgress()
 source = api_source(DATASETS, resolve_options(DATASETS), progress=progress)
