@@ -1,8 +1,9 @@
 """dlt's PostgreSQL destination for runs that load at the same time.
 
 In: what dlt's own `postgres` destination takes. Out: the same destination, except that runs create tables and change
-columns one after the other, that each adds to what the others know of them, and that a load's merge or replacement of a table waits for that of another. Reading the
-API, normalizing and staging still happen side by side. Without this, two loads that meet create the same table
+columns one after the other, that each adds to what the others know of them, that a load's merge or replacement of a
+table waits for that of another, and that what is staged has no index. Reading the API, normalizing and staging still
+happen side by side. Without the turns, two loads that meet create the same table
 ("duplicate key value violates unique constraint pg_type_typname_nsp_index"), and two merges of the same records
 both insert them: neither transaction sees what the other deleted (ran; tests/scheduler/test_side_by_side.py).
 

@@ -195,6 +195,14 @@ def test_an_answer_ends_what_a_request_was_told() -> None:
     assert not budget._told
 
 
+def test_a_new_read_knows_nothing_of_what_the_last_one_was_told() -> None:
+    budget = RequestBudget(1)
+    budget.slow_down(0)
+    budget.stop()
+    budget.start()
+    assert not budget._told
+
+
 def test_lanes_halve_at_a_complaint_and_come_back_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr(request_budget.time, "monotonic", lambda: clock[0])
