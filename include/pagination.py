@@ -122,7 +122,8 @@ class WholeReadPaginator(OffsetPaginator):
             self._refuse_repeated_page(ids, total_before)
         self._keep_new(ids, data)
         if not self._probing_cap:
-            self._pass_ids.update(ids)
+            if self._pass_ids is not self.progress.ids:
+                self._pass_ids.update(ids)
             # Not `records`: that is the very list which has lost what is not new.
             self._plan_next(len(ids))
         self.current_value = self._next_offset
