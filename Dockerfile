@@ -17,7 +17,7 @@ RUN pip install --no-cache-dir -r requirements.txt \
 COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 include /opt/airflow/include
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
-RUN python -c "import include.pipeline, include.source, include.destination"
+RUN python -c "import include.pipeline, include.extract.source, include.load.destination"
 
 USER airflow
 # For a container that says nothing better; docker-compose.yaml asks each process itself.

@@ -16,9 +16,9 @@ from datetime import timedelta
 import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
+from include.apis.datasets import RESOURCES
+from include.decide.retry_policy import CausalRetryPolicy
 from include.pipeline import load_task
-from include.resources import RESOURCES
-from include.retry_policy import CausalRetryPolicy
 
 with DAG(
     dag_id="datasets",

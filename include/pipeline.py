@@ -21,9 +21,9 @@ from airflow.sdk import get_current_context
 from dlt.common.known_env import DLT_DATA_DIR
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
-from include.assets import DATASET_NAME, event_extra, table_asset
-from include.resources import Resource
-from include.run_plan import AirflowRun, plan_window
+from include.apis.datasets import Resource
+from include.decide.run_plan import AirflowRun, plan_window
+from include.report.assets import DATASET_NAME, event_extra, table_asset
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     # The REST source, the database drivers and pyarrow are imported in the task: a parse needs none of them.
     from dlt.extract import DltSource
 
-    from include.load_report import LoadReport
-    from include.options import SourceOptions
+    from include.configure.options import SourceOptions
+    from include.report.history import LoadReport
 
 
 def load_task(resource: Resource, **operator_arguments: Any) -> PythonOperator:
@@ -92,12 +92,12 @@ class ResourceLoad:
 
     def prepare(self) -> None:
         """The helper's `on_before_run`: dlt learns of the connections, the destination and this run's turn."""
-        from include.config_provider import register_connections
-        from include.delta_tables import MODES_OF_FILES, refuse_child_tables, refuse_other_format
-        from include.destination import open_destination, open_file, turn_to_write
-        from include.options import resolve_options
-        from include.staging import own_staging
-        from include.sync_mode import SYNC_MODES, forget_keys, refuse_other_history, refuse_unsupported
+        from include.configure.options import resolve_options
+        from include.configure.provider import register_connections
+        from include.decide.sync_mode import SYNC_MODES, forget_keys, refuse_other_history, refuse_unsupported
+        from include.load.destination import open_destination, open_file, turn_to_write
+        from include.load.destinations.delta import MODES_OF_FILES, refuse_child_tables, refuse_other_format
+        from include.load.staging import own_staging
 
         context = get_current_context()
         provider = register_connections()
@@ -125,11 +125,11 @@ class ResourceLoad:
 
     def source(self) -> "DltSource":
         """The helper's `data`: built in the task, when options and window are known."""
-        from include.delta_tables import table_hints
-        from include.destination import FILE_FORMATS
-        from include.load_report import read_reports
-        from include.pagination import ReadProgress
-        from include.source import api_source
+        from include.extract.paginators.offset import ReadProgress
+        from include.extract.source import api_source
+        from include.load.destination import FILE_FORMATS
+        from include.load.destinations.delta import table_hints
+        from include.report.history import read_reports
 
         history = read_reports(self._pipeline, self._resource.name)
         self._window = plan_window(self._options, self._mode, self._run, history)
@@ -142,9 +142,9 @@ class ResourceLoad:
         return source
 
     def _finish(self) -> "LoadReport":
-        from include.delta_tables import DeltaDataset
-        from include.load_report import LoadReport, write_report
-        from include.reconciliation import reconcile
+        from include.load.destinations.delta import DeltaDataset
+        from include.prove.reconciliation import reconcile
+        from include.report.history import LoadReport, write_report
 
         pipeline, progress, window, run = self._pipeline, self._progress, self._window, self._run
         load_ids = loads_of(pipeline)

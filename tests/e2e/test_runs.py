@@ -312,7 +312,7 @@ def test_whatever_a_library_says_of_the_key_is_redacted(guarded: Deployment, mon
             logging.getLogger("some.library").exception("It does not work.")
             raise OSError(5, f"Cannot write to https://host/?key={quote(KEY, safe='')}") from error
 
-    monkeypatch.setattr("include.reconciliation.reconcile", careless)
+    monkeypatch.setattr("include.prove.reconciliation.reconcile", careless)
     outcome = guarded.airflow.run()
     assert outcome.task_state == "failed"
     assert "GET /?key=***" in outcome.log

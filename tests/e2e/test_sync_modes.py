@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from include.reconciliation import reconcile
+from include.prove.reconciliation import reconcile
 from tests.e2e.conftest import Deployment
 from tests.support.airflow_run import day
 from tests.support.api_server import Answer, ApiServer, numbered
@@ -424,7 +424,7 @@ def test_a_report_that_cannot_be_written_fails_no_load(
         raise OSError("the history table is read-only")
 
     api.records = numbered(3)
-    monkeypatch.setattr("include.load_report.write_report", fail)
+    monkeypatch.setattr("include.report.history.write_report", fail)
     outcome = deployment.run()
     assert "its report could not be written" in outcome.log
     assert "the history table is read-only" in outcome.log
@@ -441,7 +441,7 @@ def test_a_load_that_lost_a_record_fails(
         return reconcile(*args)
 
     api.records = numbered(3)
-    monkeypatch.setattr("include.reconciliation.reconcile", lose_one)
+    monkeypatch.setattr("include.prove.reconciliation.reconcile", lose_one)
     outcome = deployment.airflow.run(sync_mode=mode)
     assert outcome.task_state == "failed"
     assert "The load is incomplete: 4 records were read from the API, 1 of them" in outcome.reason

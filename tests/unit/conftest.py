@@ -18,12 +18,13 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.pipeline import LoadInfo, PipelineContext
 from dlt.extract import DltSource
 
-from include import redaction, request_budget
-from include.options import resolve_options
-from include.pagination import ReadProgress
-from include.resources import DATASETS
-from include.source import api_source
-from include.sync_mode import SYNC_MODES, SyncModeName
+from include import redaction
+from include.apis.datasets import DATASETS
+from include.configure.options import resolve_options
+from include.decide.sync_mode import SYNC_MODES, SyncModeName
+from include.extract import request_budget
+from include.extract.paginators.offset import ReadProgress
+from include.extract.source import api_source
 from tests.support.api_server import ApiServer
 
 DLT_SETTINGS = ("SOURCES__", "DATASETS__", "RUNTIME__", "DESTINATION__", "SCHEMA__", "NORMALIZE__", "LOAD__", "DLT_")

@@ -17,8 +17,8 @@ from dlt.common.configuration.specs.config_providers_context import ConfigProvid
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from sqlalchemy.engine import make_url
 
-from include import connections, destinations
-from include.connections import (
+from include.configure import connections
+from include.configure.connections import (
     API_CONN_ID,
     DESTINATION_CONN_ID,
     DESTINATION_REQUIREMENTS,
@@ -28,6 +28,7 @@ from include.connections import (
     missing_requirement,
 )
 from include.errors import ConfigurationError
+from include.load.destinations import table as destinations
 
 PROJECT = Path(__file__).parents[2]
 SECRET = "s3cr3t/+key=%&"

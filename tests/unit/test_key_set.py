@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.key_set import KeySet
+from include.extract.key_set import KeySet
 
 WHOLE = st.integers(0, 200) | st.integers(-3, 2**65) | st.sampled_from([2**64 - 1, 2**64])
 KINDS = (WHOLE, st.text(), st.floats(-2, 2) | st.integers(0, 2), st.booleans())

@@ -10,9 +10,9 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import DictionaryProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from include.apis.datasets import DATASETS, Resource
+from include.configure.options import SourceOptions, json_path, resolve_options
 from include.errors import ConfigurationError
-from include.options import SourceOptions, json_path, resolve_options
-from include.resources import DATASETS, Resource
 
 REQUIRED = {"base_url": "https://api.example.com", "api_key": "s3cr3t/+key=%&"}
 

@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 
-from include.connections import API_CONN_ID, DESTINATION_CONN_ID, api_values, destination_values
-from include.delta_tables import MODES_OF_FILES
-from include.destinations import DELTA_REQUIREMENT, DESTINATION_REQUIREMENTS, DESTINATIONS
-from include.http_client import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
-from include.load_report import REPORTS_TABLE, LoadReport
-from include.options import SourceOptions
-from include.pagination import MAX_PASSES
-from include.resources import DATASETS
-from include.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
+from include.apis.datasets import DATASETS
+from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID, api_values, destination_values
+from include.configure.options import SourceOptions
+from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
+from include.extract.paginators.offset import MAX_PASSES
+from include.extract.session import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
+from include.load.destinations.delta import MODES_OF_FILES
+from include.load.destinations.table import DELTA_REQUIREMENT, DESTINATION_REQUIREMENTS, DESTINATIONS
+from include.report.history import REPORTS_TABLE, LoadReport
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text()
 DOCUMENTS = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 DECISIONS = sorted((PROJECT / "docs" / "decisions").glob("*.md"))
 DAG_FILE = PROJECT / "dags" / "datasets.py"
-SOURCES = [*PROJECT.glob("include/*.py"), *PROJECT.glob("demo/*.py"), DAG_FILE]
+SOURCES = [*PROJECT.glob("include/**/*.py"), *PROJECT.glob("demo/*.py"), DAG_FILE]
 
 # Code of one or of two backticks; the second may hold one.
 CODE = re.compile(r"``(.+?)``|`([^`]+)`")
@@ -209,7 +209,7 @@ def test_every_module_says_where_a_change_goes() -> None:
     named = {
         name for row in rows(section("How it flows"), "to change") for name in re.findall(r"\((.+?\.py)\)", row[1])
     }
-    modules = {f"include/{file.name}" for file in PROJECT.glob("include/*.py") if file.name != "__init__.py"}
+    modules = {str(file.relative_to(PROJECT)) for file in PROJECT.glob("include/**/*.py") if file.name != "__init__.py"}
     assert named == modules | {"dags/datasets.py"}
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from include.decide.sync_mode import SYNC_MODES, SyncModeName
 from include.errors import TransientError
-from include.key_set import KeySet
-from include.pagination import ReadProgress
-from include.reconciliation import KEYS_PER_QUERY, reconcile
-from include.sync_mode import SYNC_MODES, SyncModeName
+from include.extract.key_set import KeySet
+from include.extract.paginators.offset import ReadProgress
+from include.prove.reconciliation import KEYS_PER_QUERY, reconcile
 from tests.support.api_server import ApiServer, numbered
 from tests.unit.conftest import Loader
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from include import request_budget
-from include.http_client import open_session
-from include.request_budget import ReadStopped, RequestBudget
+from include.extract import request_budget
+from include.extract.request_budget import ReadStopped, RequestBudget
+from include.extract.session import open_session
 from tests.support.api_server import Answer, ApiServer, Request, numbered
 from tests.unit.conftest import Loader
 

@@ -12,10 +12,10 @@ from dlt.common.destination.exceptions import SchemaUpdateTerminalError, SchemaU
 from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseTransientException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from include.configure.options import SourceOptions
+from include.decide.retry_policy import CausalRetryPolicy
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
-from include.options import SourceOptions
 from include.redaction import register
-from include.retry_policy import CausalRetryPolicy
 from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, numbered, refused_port
 from tests.unit.conftest import Loader
 

@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.configure.options import SourceOptions
+from include.decide.run_plan import AirflowRun, plan_window
+from include.decide.sync_mode import SYNC_MODES, SyncModeName
+from include.decide.window import LoadWindow
 from include.errors import ConfigurationError
-from include.load_report import LoadReport
-from include.load_window import LoadWindow
-from include.options import SourceOptions
-from include.run_plan import AirflowRun, plan_window
-from include.sync_mode import SYNC_MODES, SyncModeName
+from include.report.history import LoadReport
 
 # All runs are planned in the real present, long after these days.
 DAYS = [datetime(2026, 1, number, tzinfo=UTC) for number in range(1, 10)]

@@ -6,7 +6,7 @@ import pytest
 from dlt.common.schema import Schema
 
 from include.errors import TransientError
-from include.schema_union import knows_all, refuse_collision, union
+from include.load.schema_union import knows_all, refuse_collision, union
 
 
 def schema(**columns: Any) -> Schema:

@@ -1,0 +1,1 @@
+"""What somebody has set, as typed values: connections, options, the environment."""

@@ -1,0 +1,131 @@
+"""The options of the source, resolved by dlt's own configuration injection.
+
+In: a catalogue entry and the run's parameters. Out: one `SourceOptions`. Precedence: run params > connection
+extra > environment `SOURCES__DATASETS__<OPTION>` > `[sources.datasets]` in `dags/.dlt/config.toml` > the
+catalogue's entry > the defaults below. The connection comes first because its provider is asked first
+(`config_provider`); without Airflow (a Python shell) the rest of the chain works the same.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Literal
+
+from dlt.common.configuration import configspec, resolve_configuration
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigValueCannotBeCoercedException
+from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.configuration.specs.base_configuration import extract_inner_hint
+from dlt.common.configuration.utils import deserialize_value
+from dlt.common.jsonpath import compile_path
+from dlt.common.typing import TSecretStrValue
+from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
+from jsonpath_ng.exceptions import JSONPathError  # type: ignore[import-untyped]
+
+from include.apis.datasets import Resource
+from include.configure.connections import API_CONN_ID
+from include.errors import ConfigurationError
+
+# RFC 9110, 5.5: visible characters, in Latin-1, with spaces and tabs only between them.
+_HEADER_VALUE = re.compile(r"[!-~\x80-\xff]([ \t!-~\x80-\xff]*[!-~\x80-\xff])?")
+
+CursorFormat = Literal["iso8601_z", "iso8601_offset", "date", "epoch_seconds", "epoch_milliseconds"]
+
+
+@configspec
+class SourceOptions(BaseConfiguration):
+    """How to read one API collection. Every field is an option that a user may set; None: not set."""
+
+    base_url: str = None  # type: ignore[assignment]  # required: dlt's way to say so
+    api_key: TSecretStrValue = None  # type: ignore[assignment]  # required
+    path: str = "/"
+    data_selector: str = "data"
+    """JSONPath of the list of records; `$`: the body itself is the list."""
+    total_path: str | None = "total"
+    """JSONPath of the number of records in the collection; not found in a response: there is none."""
+    page_size: int = 100
+    offset_param: str = "offset"
+    limit_param: str = "limit"
+    api_key_param: str = "api_key"
+    api_key_location: Literal["query", "header"] = "query"
+    params: dict[str, Any] = field(default_factory=dict)
+    """Fixed query parameters, sent with each request."""
+    primary_key: str = "id"
+    sync_mode: Literal["merge", "replace", "append", "scd2"] = "merge"
+    """What a run does that asks for no other mode in its form."""
+    cursor_path: str | None = None
+    """The field that says when a record changed; None: every run is a snapshot."""
+    start_param: str | None = None
+    end_param: str | None = None
+    cursor_format: CursorFormat = "iso8601_z"
+    """How `start_param` and `end_param` are written."""
+    max_parallel_requests: int = 8
+    requests_per_second: float | None = None
+    nested: Literal["tables", "json"] = "tables"
+    lookback_days: float = 0
+
+    def on_resolved(self) -> None:
+        """Refuse values that could only fail later. Permanent."""
+        for name in ("page_size", "max_parallel_requests"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"The option `{name}` has to be at least 1; it is {getattr(self, name)}.")
+        if not isinstance(self.params, dict):
+            raise ConfigurationError("The option `params` has to be an object of names and values.")
+        if self.api_key_location == "header" and not _HEADER_VALUE.fullmatch(self.api_key):
+            # http.client would name the value in its error.
+            raise ConfigurationError(
+                "The API key cannot be sent in a header: it is empty, has a space or line break at an end, or holds "
+                "characters that a header cannot carry. Check the password of the API's connection."
+            )
+        if self.requests_per_second is not None and self.requests_per_second <= 0:
+            raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")
+        if self.lookback_days < 0:
+            raise ConfigurationError("The option `lookback_days` has to be 0 or more.")
+        if (self.start_param or self.end_param) and not self.cursor_path:
+            raise ConfigurationError(
+                "The options `start_param` and `end_param` need `cursor_path`, the field that they filter on."
+            )
+
+
+@functools.cache
+def json_path(option: str, path: str) -> JSONPath:
+    """`path` compiled, once per process: it takes 20 ms. Raises ConfigurationError (permanent) that names `option`."""
+    try:
+        return compile_path(path)
+    except JSONPathError:
+        raise ConfigurationError(f"The option `{option}` is no JSONPath; it is `{path}`.") from None
+
+
+def _as_written(name: str, value: object) -> Any:
+    """A run parameter as the type of its option: dlt takes explicit values as they are, whatever they are."""
+    hint = SourceOptions.get_resolvable_fields().get(name)
+    if hint is None:
+        raise ConfigurationError(f"There is no option `{name}`; see the README's table of options.")
+    return None if value is None else deserialize_value(name, value, extract_inner_hint(hint, preserve_literal=True))
+
+
+def resolve_options(resource: Resource, run_params: Mapping[str, object] | None = None) -> SourceOptions:
+    """The options of `resource`; `run_params` win over every other place.
+
+    Raises ConfigurationError (permanent) that names what is missing or cannot be read, never a value.
+    """
+    section = ("sources", resource.name)
+    catalogue: dict[str, Any] = dict(resource.options)
+    options = SourceOptions(**catalogue)
+    # dlt takes sections off from the right, down to none, where the option `path` is the shell's PATH. A
+    # configuration's own section stays: `sources.datasets.path`, then `datasets.path`, and no further.
+    options.__section__ = resource.name  # type: ignore[misc]
+    try:
+        explicit = {name: _as_written(name, value) for name, value in (run_params or {}).items()}
+        return resolve_configuration(options, sections=("sources",), explicit_value=explicit or None)
+    except ConfigFieldMissingException as error:
+        missing = ", ".join(f"`{name}`" for name in error.traces)
+        raise ConfigurationError(
+            f"The source `{resource.name}` has no {missing}: set the Airflow connection `{API_CONN_ID}`, or, "
+            f"without Airflow, {', '.join('__'.join((*section, name)).upper() for name in error.traces)}."
+        ) from None
+    except ConfigValueCannotBeCoercedException as error:
+        raise ConfigurationError(
+            f"The option `{error.field_name}` of the source `{resource.name}` cannot be read as "
+            f"{getattr(error.hint, '__name__', error.hint)}; see the README's table of options."
+        ) from None

@@ -1,0 +1,1 @@
+"""What this run loads, and whether a failure is tried again."""

@@ -1,0 +1,1 @@
+"""An API as a dlt source whose read is proven."""

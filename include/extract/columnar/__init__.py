@@ -1,0 +1,1 @@
+"""Records as columns: the form in which they load fastest."""

@@ -1,0 +1,1 @@
+"""The ways in which APIs page, one small module each."""

@@ -1,0 +1,1 @@
+"""One step into a destination, beside other runs."""

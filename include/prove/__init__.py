@@ -1,0 +1,1 @@
+"""Promised = read = loaded, or the run fails."""

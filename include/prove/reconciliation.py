@@ -1,0 +1,74 @@
+"""Compares a load with what the API promised: every record that was read has to be in the table.
+
+In: what the read saw and the dataset after the load. Out: the number of the table's rows that this load wrote;
+or an error that fails the run. `total` is only a stop rule to dlt; here it is a promise.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import islice
+
+import dlt
+
+from include.decide.sync_mode import SyncMode
+from include.errors import TransientError
+from include.extract.paginators.offset import ReadProgress
+from include.load.destinations.delta import DeltaDataset
+
+# Keys per statement when missing ones are looked for; far below every destination's limit.
+KEYS_PER_QUERY = 500
+
+
+def reconcile(
+    dataset: dlt.Dataset | DeltaDataset,
+    table: str,
+    primary_key: str,
+    mode: SyncMode,
+    load_ids: list[str],
+    progress: ReadProgress,
+) -> int:
+    """Rows of `table` that carry one of `load_ids`.
+
+    Raises TransientError when records that were read are not there: loading again may mend it, and the run must not
+    be green.
+    """
+    if not load_ids or progress.rows == 0:
+        return 0
+    ids = ", ".join(f"'{load_id}'" for load_id in load_ids)
+    loaded = _count(dataset, f"SELECT COUNT(*) FROM {table} WHERE _dlt_load_id IN ({ids})")
+    if loaded >= progress.rows:
+        return loaded
+    # Another run may have written the same records since, under its own load; and history (scd2) leaves a record that
+    # did not change under the load that brought it. Rows of a stamped run are nobody else's.
+    missing = progress.rows - loaded if mode.stamps_rows else _missing(dataset, table, primary_key, progress)
+    if missing:
+        raise TransientError(
+            f"The load is incomplete: {progress.rows} records were read from the API, {missing} of them are not in the "
+            f"table `{table}`. The run fails so that nobody trusts the table; another try loads them again."
+        )
+    return loaded
+
+
+def _missing(dataset: dlt.Dataset | DeltaDataset, table: str, primary_key: str, progress: ReadProgress) -> int:
+    """Records of this load that have no row of their key."""
+    missing = 0
+    primary_key = dataset.schema.naming.normalize_identifier(primary_key)
+    for batch in _batches(key for key in progress.ids if key not in progress.outside_window):
+        keys = ", ".join(_literal(key) for key in batch)
+        query = f"SELECT COUNT(DISTINCT {primary_key}) FROM {table} WHERE {primary_key} IN ({keys})"
+        missing += len(batch) - _count(dataset, query)
+    return missing
+
+
+def _count(dataset: dlt.Dataset | DeltaDataset, query: str) -> int:
+    row = dataset(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _batches(ids: Iterable[Hashable]) -> Iterator[list[Hashable]]:
+    iterator = iter(ids)
+    while batch := list(islice(iterator, KEYS_PER_QUERY)):
+        yield batch
+
+
+def _literal(key: Hashable) -> str:
+    return str(key) if isinstance(key, int | float) else "'" + str(key).replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""What a load did, told to others: history, assets."""

@@ -1,0 +1,30 @@
+"""What each sync mode is in a Delta table, without one: tests/e2e/test_delta_tables.py loads."""
+
+import pytest
+
+from include.decide.sync_mode import SYNC_MODES
+from include.errors import ConfigurationError
+from include.load.destinations.delta import MODES_OF_FILES, refuse_other_format, table_hints
+
+
+def test_a_run_that_appends_may_only_delete_its_own_rows() -> None:
+    hints = table_hints("delta", SYNC_MODES["append"], "id", "a run's {id}")
+    # As dlt fills it in.
+    assert hints["write_disposition"]["destination_scope"].format(table="t") == "t._run_id = 'a run''s {id}'"
+    assert hints["primary_key"] == ["id", "_run_id"]
+
+
+@pytest.mark.parametrize("mode", MODES_OF_FILES["delta"])
+def test_every_mode_makes_a_delta_table(mode: str) -> None:
+    assert table_hints("delta", SYNC_MODES[mode], "id", "run")["table_format"] == "delta"
+
+
+def test_plain_files_need_no_hint() -> None:
+    assert table_hints(None, SYNC_MODES["replace"], "id", "run") == {}
+
+
+def test_a_table_without_columns_has_no_format_yet() -> None:
+    refuse_other_format(None, "delta", SYNC_MODES["merge"])
+    refuse_other_format({"name": "datasets", "columns": {}}, "delta", SYNC_MODES["merge"])
+    with pytest.raises(ConfigurationError, match="was made of plain files"):
+        refuse_other_format({"name": "datasets", "columns": {"id": {"name": "id"}}}, "delta", SYNC_MODES["merge"])

@@ -1,0 +1,276 @@
+"""Loads into PostgreSQL whose steps interleave: what each found out about the table is kept, and no value is changed."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dlt
+import psycopg2
+import pytest
+from airflow.sdk import RetryAction
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.state_sync import decompress_state
+
+from include.apis.datasets import DATASETS
+from include.configure.options import resolve_options
+from include.decide.retry_policy import CausalRetryPolicy
+from include.decide.sync_mode import SYNC_MODES
+from include.errors import TransientError
+from include.extract.source import api_source
+from include.load.destinations.postgres import side_by_side_postgres
+from tests.support.api_server import ApiServer
+from tests.unit.conftest import causes
+
+pytestmark = pytest.mark.postgres
+
+Record = dict[str, Any]
+
+
+class Place:
+    """A database of its own, and runs into it."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.url = url
+        self._home = home
+
+    def begin(self) -> "Run":
+        """A run that has learned what the destination knows, and read nothing."""
+        return Run(self.url, self._home / uuid.uuid4().hex[:8])
+
+    def run(self, records: list[Record], **params: Any) -> "Run":
+        """A run that has read `records` and not loaded them yet."""
+        return self.begin().read(records, **params)
+
+    def load(self, *records: Record, **params: Any) -> None:
+        """A whole run."""
+        self.run(list(records), **params).load()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows; tables are found without their schema."""
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SET search_path = datasets_raw; {sql}")
+            return cursor.fetchall()
+
+    def known_columns(self, table: str = "datasets") -> dict[str, str]:
+        """The columns of the API's fields, with their types, as the next run will restore them."""
+        ((text,),) = self.query(
+            "SELECT schema FROM _dlt_version WHERE schema_name = 'datasets' ORDER BY inserted_at DESC LIMIT 1"
+        )
+        columns = json.loads(text)["tables"][table]["columns"]
+        return {name: column.get("data_type") for name, column in columns.items() if not name.startswith("_dlt")}
+
+
+class Run:
+    """One run, step by step."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        place = urlsplit(url)
+        destination = side_by_side_postgres(
+            credentials={
+                "host": place.hostname,
+                "port": place.port or 5432,
+                "username": place.username,
+                "password": place.password or "",
+                "database": place.path.lstrip("/"),
+            },
+            destination_name="postgres",
+            staging_dataset_name_layout=f"%s_staging_{home.name}",
+            replace_strategy="insert-from-staging",
+        )
+        self.pipeline = dlt.pipeline(
+            "datasets", destination=destination, dataset_name="datasets_raw", pipelines_dir=str(home)
+        )
+        self.pipeline.sync_destination()
+
+    def read(self, records: list[Record], note: str | None = None, **params: Any) -> "Run":
+        """Read `records` and normalize them. `note` is put into dlt's state, where a resource may keep things."""
+        with ApiServer(records) as server:
+            options = resolve_options(DATASETS, {"base_url": server.url, "api_key": "key", **params})
+            source = api_source(DATASETS, options, SYNC_MODES[options.sync_mode])
+            source.resources["datasets"].apply_hints(file_format="parquet")
+            if note:
+                source.resources["datasets"].add_map(
+                    lambda item: [item, dlt.current.source_state().update(note=note)][0]
+                )
+            self.pipeline.extract(source)
+        self.pipeline.normalize()
+        return self
+
+    def load(self) -> None:
+        """Load what was read."""
+        self.pipeline.load()
+
+
+@pytest.fixture
+def place(postgres_url: str, dlt_home: Path) -> Iterator[Place]:
+    """A `Place` that is empty."""
+    name = f"datasets_test_{uuid.uuid4().hex[:12]}"
+    with closing(psycopg2.connect(postgres_url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+        yield Place(urlsplit(postgres_url)._replace(path=f"/{name}").geturl(), dlt_home)
+        connection.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_two_runs_that_each_bring_a_column_are_both_remembered(place: Place) -> None:
+    place.load({"id": 1})
+    first, second = place.run([{"id": 2, "share": 0.5}]), place.run([{"id": 3, "code": "0012"}])
+    first.load()
+    second.load()
+    assert place.known_columns() == {"id": "bigint", "share": "double", "code": "text"}
+    # Inferred anew, 7 would be a column of integers and be rounded on its way into the one that is there.
+    place.load({"id": 4, "share": 2**53 + 1, "code": 7})
+    assert place.query("SELECT id, share, code FROM datasets ORDER BY id") == [
+        (1, None, None),
+        (2, 0.5, None),
+        (3, None, "0012"),
+        (4, None, "7"),
+    ]
+    assert place.query("SELECT share__v_bigint FROM datasets WHERE id = 4") == [(2**53 + 1,)]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "kept"),
+    [(1, 1.5, "share__v_double"), (0.5, 2**53 + 1, "share__v_bigint"), (1, "one", "share__v_text")],
+)
+def test_two_runs_that_bring_the_same_column_in_two_types_lose_nothing(
+    place: Place, earlier: Any, later: Any, kept: str
+) -> None:
+    place.load({"id": 1})
+    first, second = place.run([{"id": 2, "share": earlier}]), place.run([{"id": 3, "share": later}])
+    first.load()
+    with pytest.raises(PipelineStepFailed) as failure:
+        second.load()
+    reason = causes(failure.value)[-1]
+    assert isinstance(reason, TransientError)
+    assert "`share`" in str(reason)
+    assert CausalRetryPolicy().evaluate(failure.value, try_number=1, max_tries=3).action == RetryAction.RETRY
+    # Nothing of it is there, and Airflow's next try finds the column as it is.
+    assert place.query("SELECT id FROM datasets ORDER BY id") == [(1,), (2,)]
+    place.load({"id": 3, "share": later})
+    assert place.query(f"SELECT id, share, {kept} FROM datasets WHERE id > 1 ORDER BY id") == [
+        (2, earlier, None),
+        (3, None, later),
+    ]
+
+
+def test_first_loads_into_an_empty_database_at_the_same_moment(place: Place) -> None:
+    runs = [place.run([{"id": number, f"field_{number}": number}]) for number in range(4)]
+    for run in reversed(runs):
+        run.load()
+    assert place.query("SELECT id, field_0, field_3 FROM datasets ORDER BY id") == [
+        (0, 0, None),
+        (1, None, None),
+        (2, None, None),
+        (3, None, 3),
+    ]
+    assert set(place.known_columns()) == {"id", *(f"field_{number}" for number in range(4))}
+
+
+def test_a_run_that_does_not_know_a_child_table_leaves_no_row_without_its_record(place: Place) -> None:
+    place.load({"id": 1, "name": "a"})
+    # The second brings nothing new: dlt finds its schema stored, and would not look at the newest.
+    first, second = place.run([{"id": 1, "name": "b", "tags": ["t"]}]), place.run([{"id": 1, "name": "c"}])
+    first.load()
+    with pytest.raises(PipelineStepFailed, match="has added the table `datasets__tags`"):
+        second.load()
+    assert place.query(
+        "SELECT d.name, t.value FROM datasets d JOIN datasets__tags t ON t._dlt_root_id = d._dlt_id"
+    ) == [("b", "t")]
+    place.load({"id": 1, "name": "c"})
+    assert place.query("SELECT name FROM datasets") == [("c",)]
+    assert place.query("SELECT * FROM datasets__tags") == []
+
+
+def test_a_column_that_was_null_in_one_run_has_the_type_of_the_other(place: Place) -> None:
+    place.load({"id": 1})
+    first, second = (
+        place.run([{"id": 2, "share": 1}]),
+        place.run([{"id": 3, "share": None, "tags": []}, {"id": 4, "n": 1}]),
+    )
+    first.load()
+    second.load()
+    assert place.known_columns() == {"id": "bigint", "share": "bigint", "n": "bigint"}
+    place.load({"id": 5, "share": 2})
+    assert place.query("SELECT id, share FROM datasets WHERE share IS NOT NULL ORDER BY id") == [(2, 1), (5, 2)]
+
+
+def test_the_newest_schema_is_so_by_the_clock_of_the_server(place: Place) -> None:
+    place.load({"id": 1})
+    first, second = place.run([{"id": 2, "share": 1}]), place.run([{"id": 3, "code": "c"}])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dlt.destinations.job_client_impl.datetime", FastClock)
+        first.load()
+    second.load()
+    assert set(place.known_columns()) == {"id", "share", "code"}
+
+
+class FastClock(datetime):
+    """An hour fast."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> "FastClock":
+        return super().now(tz) + timedelta(hours=1)
+
+
+def test_a_load_of_nothing_does_not_forget_that_there_is_something(place: Place) -> None:
+    first, second = place.run([{"id": 1, "name": "a"}], nested="json"), place.run([], nested="json")
+    first.load()
+    second.load()
+    assert set(place.known_columns()) == {"id", "name"}
+    place.run([], sync_mode="replace").load()
+    assert place.query("SELECT * FROM datasets") == []
+
+
+# --- dlt's state
+
+
+def restored(place: Place) -> tuple[int, str]:
+    """What a run that begins now finds: the version of dlt's state, and the note in it."""
+    state = place.begin().pipeline.state
+    return state["_state_version"], state["sources"]["datasets"]["note"]
+
+
+def test_the_state_never_moves_backwards_in_whatever_order_runs_begin_and_end(place: Place) -> None:
+    place.run([{"id": 0}], note="first").load()
+    assert restored(place) == (1, "first")
+    early, slow = place.begin(), place.run([{"id": 1}], note="slow")
+    fast = place.run([{"id": 2}], note="fast")
+    found = [restored(place)]
+    for run in (fast, slow):
+        run.load()
+        found.append(restored(place))
+    place.run([{"id": 3}], note="next").load()
+    found.append(restored(place))
+    # It began with the first state, and reads after all others: dlt goes by the time of the reading.
+    early.read([{"id": 4}], note="early").load()
+    found.append(restored(place))
+    assert found == [(1, "first"), (2, "fast"), (2, "fast"), (3, "next"), (3, "next")]
+    # A run that is killed before its end has not changed it.
+    place.run([{"id": 5}], note="killed")
+    assert restored(place) == (3, "next")
+    place.run([{"id": 6}], note="last").load()
+    assert restored(place) == (4, "last")
+
+
+def test_nothing_of_this_project_is_kept_in_the_state(place: Place) -> None:
+    for mode in ("merge", "replace", "append", "merge"):
+        place.load({"id": 1}, sync_mode=mode, cursor_path=None)
+    states = [decompress_state(text) for (text,) in place.query("SELECT state FROM _dlt_pipeline_state")]
+    assert len(states) == 2
+    assert [state.get("sources") for state in states] == [None, {"datasets": {}}]
+
+
+def test_what_is_staged_has_no_index_and_the_table_has_its_own(place: Place) -> None:
+    place.load({"id": 1, "tags": ["a"]})
+    found = place.query(
+        "SELECT schemaname LIKE '%staging%', tablename FROM pg_indexes WHERE tablename LIKE 'datasets%'"
+    )
+    assert sorted(found) == [(False, "datasets"), (False, "datasets__tags")]
+    staged = place.query("SELECT DISTINCT tablename FROM pg_tables WHERE schemaname LIKE 'datasets_raw_staging%'")
+    assert {"datasets", "datasets__tags"} <= {table for (table,) in staged}
