@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,35 @@ def test_a_parse_takes_hardly_longer_than_importing_dlts_helper(tmp_path: Path) 
 
 def test_the_file_stays_one_that_can_be_read_at_once() -> None:
     assert len((DAGS / "datasets.py").read_text().splitlines()) <= 80
+
+
+# --- who may import whom: the contracts are in pyproject.toml, `make lint` holds them; import-linter sees packages alone
+
+
+def test_one_module_uses_dlts_airflow_helper() -> None:
+    assert modules_with(r"\bdlt\.helpers\b") == {"include/pipeline.py"}
+
+
+def test_what_is_decided_and_told_touches_no_pipeline() -> None:
+    found = modules_with(r"\bdlt\.(pipeline|Pipeline)\b|from dlt import")
+    assert not {name for name in found if name.startswith(("include/decide/", "include/configure/", "include/apis/"))}
+    assert "include/report/assets.py" not in found
+    assert "include/pipeline.py" in found
+
+
+def test_nothing_imports_a_dag() -> None:
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = (contract for contract in contracts if contract["id"] == "nothing-above")
+    assert {"dags", *(path.stem for path in DAGS.glob("*.py"))} <= set(contract["forbidden_modules"])
+    names = "|".join(contract["forbidden_modules"])
+    for file in (PROJECT / "plugins").glob("**/*.py"):
+        assert not re.search(rf"^\s*(from|import) ({names})\b", file.read_text(), re.M), file
+
+
+def modules_with(pattern: str) -> set[str]:
+    """The modules of `include` whose text has `pattern`."""
+    files = (PROJECT / "include").glob("**/*.py")
+    return {str(file.relative_to(PROJECT)) for file in files if re.search(pattern, file.read_text())}
 
 
 def test_the_dag_file_asks_the_environment_for_nothing_but_how_its_tasks_run() -> None:
