@@ -6,7 +6,6 @@ lose rows silently; and DuckDB takes one writing process at a time.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -17,12 +16,10 @@ from filelock import FileLock
 
 from include.configure.connections import DestinationValues, missing_requirement
 from include.configure.provider import ConnectionsProvider
+from include.configure.settings import read_settings
 from include.errors import ConfigurationError, TransientError
 from include.load.destinations.duckdb import kept_open, lean_duckdb
 from include.load.destinations.postgres import side_by_side_postgres
-
-PROJECT = Path(__file__).resolve().parents[2]
-EMBEDDED_FILE = PROJECT / "data" / "datasets.duckdb"
 
 # How long a run waits for its turn in MariaDB, which knows no endless wait: longer than any task may run.
 LONGEST_TURN_SECONDS = 24 * 60 * 60
@@ -61,7 +58,7 @@ def open_destination(provider: ConnectionsProvider, run_name: str) -> Destinatio
 
 def embedded_file() -> Path:
     """Where the embedded DuckDB file is; `DATASETS_DUCKDB_PATH` overrides it. Its folder is made."""
-    path = Path(os.environ.get("DATASETS_DUCKDB_PATH") or EMBEDDED_FILE).expanduser().absolute()
+    path = read_settings().duckdb_path
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

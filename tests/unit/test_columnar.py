@@ -480,7 +480,7 @@ AWKWARD: list[Record] = [
 def in_postgres(url: str, name: str, nested: str, plain: bool, file_format: Any, destination: Any) -> Any:
     """The rows of the table, and its columns with their types, after a load of AWKWARD."""
     pages = [as_read([{"id": number, **record} for number, record in enumerate(AWKWARD)])]
-    # dlt wants a password, also where the server does not (facts.md 25).
+    # dlt wants a password, also where the server does not.
     credentials = PostgresCredentials(url if urlsplit(url).password else url.replace("@", ":unused@"))
     pipeline = dlt.pipeline(name, destination=destination(credentials), dataset_name=name)
     resource = in_batches("datasets", pages, plain, nested, {})

@@ -16,6 +16,7 @@ import pytest
 from include.apis.datasets import DATASETS
 from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID, api_values, destination_values
 from include.configure.options import SourceOptions
+from include.configure.settings import Settings
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
 from include.extract.paginators.offset import MAX_PASSES
 from include.extract.session import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
@@ -142,16 +143,31 @@ def test_options_that_are_named_elsewhere_are_there() -> None:
 
 
 def test_the_variables_of_the_environment_are_those_of_the_code() -> None:
-    in_code = {
-        name for file in SOURCES for name in re.findall(r"environ\.get\(\s*\"(DATASETS_\w+)\"", file.read_text())
-    }
     in_readme = {code_of(name)[0]: default.strip("`") for name, default, _ in rows(section("Options"), "variable")}
-    assert {name for name in in_readme if name.startswith("DATASETS_")} == in_code
+    in_code = {str(field.validation_alias): field.default for field in Settings.model_fields.values()}
+    assert [name for name in in_readme if name.startswith("DATASETS_")] == list(in_code)
+    for name, default in in_code.items():
+        match default:
+            case Path():
+                assert PROJECT / in_readme[name] == default
+            case None:
+                assert in_readme[name] == "none"
+            case _:
+                assert in_readme[name] == str(default)
     configuration = HttpConfiguration()
     for name, default in in_readme.items():
         if name.startswith("RUNTIME__"):
             assert float(default) == getattr(configuration, name.removeprefix("RUNTIME__").lower()), name
     assert f"The connect timeout is {CONNECT_TIMEOUT_SECONDS:.0f}" in README
+
+
+def test_one_module_asks_the_environment_for_settings() -> None:
+    named = {
+        str(file.relative_to(PROJECT))
+        for file in SOURCES
+        if re.search(r"environ(\.get\(|\[)\s*[\"']DATASETS_", file.read_text())
+    }
+    assert named == set()
 
 
 def test_the_run_params_are_those_of_the_form() -> None:
@@ -217,7 +233,8 @@ def test_every_module_says_where_a_change_goes() -> None:
 
 
 def test_the_worst_case_is_the_product_of_the_defaults() -> None:
-    (retries,) = re.findall(r"\"DATASETS_TASK_RETRIES\", \"(\d+)\"", DAG_FILE.read_text())
+    retries = Settings.model_fields["task_retries"].default
+    assert "retries=settings.task_retries" in DAG_FILE.read_text()
     attempts = HttpConfiguration().request_max_attempts
     requests = (int(retries) + 1) * attempts
     assert f"`RUNTIME__REQUEST_MAX_ATTEMPTS` = {requests} times" in section("Retries")

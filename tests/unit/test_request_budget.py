@@ -109,7 +109,7 @@ def test_a_limit_of_the_api_is_met_with_few_rejections(loader: Loader, server: A
     limited = Limited(server, 20)
     loader.read(server, page_size=1, max_parallel_requests=16)
     assert loader.progress.rows == 100
-    # Blind threads drew 64 (facts.md 36).
+    # Threads that know nothing of each other drew 64.
     assert limited.rejected < 25
 
 
