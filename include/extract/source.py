@@ -57,8 +57,11 @@ def api_source(
         root_key=True,
         schema=Schema(resource.name, LOSSLESS),
     )
-    step: Any = _page_step(resource, options, mode, window, run_id, paginator)
-    source.resources[resource.name].add_step(step)
+    step: Any = _page_step(options, mode, window, run_id, paginator)
+    # History is kept by a hash over each record, which dlt makes of records only.
+    plain = mode.name != "scd2"
+    batches: Any = ColumnarBatches(resource.name, plain, options.nested == "json", lambda: not paginator.has_next_page)
+    source.resources[resource.name].add_step(step).add_step(batches)
     return source
 
 
@@ -129,27 +132,22 @@ def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[st
 
 
 def _page_step(
-    resource: Resource,
     options: SourceOptions,
     mode: SyncMode,
     window: LoadWindow | None,
     run_id: str,
     paginator: WholeReadPaginator,
 ) -> Callable[[list[Any]], Any]:
-    """What becomes of a page: its records that lie in the window, stamped where the mode stamps, in batches.
+    """What becomes of a page: its records that lie in the window, stamped where the mode stamps.
 
-    One step of dlt's pipe and not one for each: only so does the last page, though nothing of it be left, empty the
-    batches.
+    A page of which nothing is left is handed on as well: it may be the last, which empties the batches.
     """
     keep = _in_window(options, window, paginator.progress) if window is not None and options.cursor_path else None
     stamp = {RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None
-    # History is kept by a hash over each record, which dlt makes of records only.
-    plain = mode.name != "scd2"
-    batches = ColumnarBatches(resource.name, plain, options.nested == "json", lambda: not paginator.has_next_page)
 
     def process(page: list[Any]) -> Any:
         records = [record for record in page if keep(record)] if keep else page
-        return batches.add([{**record, **stamp} for record in records] if stamp else records)
+        return [{**record, **stamp} for record in records] if stamp else records
 
     return process
 

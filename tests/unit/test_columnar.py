@@ -60,7 +60,6 @@ class Table:
 def in_batches(name: str, pages: list[list[Record]], plain: bool, nested: str, seen: Batches) -> DltResource:
     """A resource that hands `pages` through `ColumnarBatches`; `seen` learns what each batch became."""
     left = len(pages)
-    in_batch = ColumnarBatches(name, plain, nested == "json", lambda: left == 0)
 
     def datasets() -> Iterator[list[Record]]:
         nonlocal left
@@ -68,11 +67,12 @@ def in_batches(name: str, pages: list[list[Record]], plain: bool, nested: str, s
             left -= 1
             yield page
 
-    def process(page: list[Record]) -> Any:
-        batch = in_batch.add(as_read(page))
-        if batch is not None:
-            seen.setdefault(name, []).append("records" if isinstance(batch, list) else "arrow")
-        return batch
+    class Watched(ColumnarBatches):
+        def __call__(self, item: list[Record], meta: Any = None) -> Any:
+            batch = super().__call__(item, meta)
+            if batch is not None:
+                seen.setdefault(name, []).append("records" if isinstance(batch, list) else "arrow")
+            return batch
 
     resource = dlt.resource(
         datasets,
@@ -83,7 +83,8 @@ def in_batches(name: str, pages: list[list[Record]], plain: bool, nested: str, s
         max_table_nesting=0 if nested == "json" else None,
         file_format="parquet",
     )
-    return resource.add_step(process)
+    steps: tuple[Any, Any] = (as_read, Watched(name, plain, nested == "json", lambda: left == 0))
+    return resource.add_step(steps[0]).add_step(steps[1])
 
 
 def as_read(page: list[Record]) -> list[Record]:
@@ -437,6 +438,28 @@ def test_any_records_give_the_same_table_both_ways(dlt_home: Path, nested: str, 
         # Some mixtures dlt does not take, such as texts after timestamps in a column's variant.
         with pytest.raises(REFUSAL):
             load(dlt_home, cases, False, nested, {})
+
+
+# Limits
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(("limit", "rows"), [({"max_items": 3}, 9), ({"max_items": 4, "count_rows": True}, 6)])
+def test_a_limit_counts_pages_and_what_was_read_until_then_is_loaded(
+    dlt_home: Path, plain: bool, limit: dict[str, Any], rows: int
+) -> None:
+    """Three pages of three records are two batches of four or more: the limit is not one of batches."""
+    pages = [one_by_one(["x"] * 3, first=first) for first in range(0, 30, 3)]
+    resource = in_batches("datasets", pages, plain, "json", {}).add_limit(**limit)
+    pipeline = dlt.pipeline("limited", destination=dlt.destinations.duckdb(":memory:"))
+    pipeline.extract(resource)
+    pipeline.normalize()
+    assert pipeline.last_trace.last_normalize_info.row_counts["datasets"] == rows
+
+
+def test_a_limit_counts_pages_also_where_nothing_is_loaded(dlt_home: Path) -> None:
+    pages = [one_by_one(["x"] * 3, first=first) for first in range(0, 30, 3)]
+    assert len(list(in_batches("datasets", pages, True, "json", {}).add_limit(3))) == 9
 
 
 # Loader formats

@@ -10,10 +10,12 @@ import functools
 import gc
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.extract.items import SupportsPipe
+from dlt.extract.items_transform import BaseItemTransform, ItemTransform, LimitItem
 
 if TYPE_CHECKING:
     # Arrow is imported with the first batch, when pages are already being fetched.
@@ -27,34 +29,53 @@ ROWS_PER_BATCH = 5000
 OBJECTS_BEFORE_COLLECTION = 50_000
 
 
-class ColumnarBatches:
-    """Collects records and gives them on in batches.
+class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
+    """The step of a dlt resource that collects records and gives them on in batches.
 
     `plain` False: never as Arrow tables. `json_columns`: nested values become JSON text; without, child tables and
-    columns. `is_last` tells, while a page is processed, that no other will follow.
+    columns. `is_last` tells, while a page is processed, that no other will follow; a limit of the resource that is
+    reached (`add_limit`) is an end as well.
     """
 
+    # Behind a limit (1.1), wherever it is added: it counts pages, and it is known here when it is reached.
+    placement_affinity: ClassVar[float] = 1.2
+
     def __init__(self, table: str, plain: bool, json_columns: bool, is_last: Callable[[], bool]) -> None:
+        BaseItemTransform.__init__(self)
         self._table = table
         self._json_columns = json_columns
         self._is_last = is_last
+        self._limits: list[LimitItem] = []
         self._records: list[Record] = []
         self._types: Types = {}
         self._hinted: dict[str, Any] = {}
         self._plain = plain
+
+    def bind(self, pipe: SupportsPipe) -> "ColumnarBatches":
+        """Called by dlt before the first page."""
+        steps = (pipe[index] for index in range(len(pipe)))
+        self._limits = [step for step in steps if isinstance(step, LimitItem)]
         spare_the_collector()
         logging.getLogger("dlt").addFilter(_JSON_AS_TEXT)
+        return self
 
-    def add(self, records: list[Record]) -> Iterator[Any] | list[Record] | None:
+    def __call__(self, item: list[Record], meta: Any = None) -> Iterator[Any] | list[Record] | None:
         """Take one page; the batch that is full with it, as items for dlt, or None."""
-        self._records.extend(records)
-        if not self._records or (len(self._records) < ROWS_PER_BATCH and not self._is_last()):
+        self._records.extend(item)
+        if not self._records or (len(self._records) < ROWS_PER_BATCH and not self._ends()):
             return None
         batch, self._records = self._records, []
+        return self._in_columns(batch) or batch
+
+    def _ends(self) -> bool:
+        return self._is_last() or any(limit.exhausted for limit in self._limits)
+
+    def _in_columns(self, batch: list[Record]) -> Iterator[Any] | None:
+        """The batch as Arrow tables; None: it goes as the records that it is."""
         load_id = _load_id()
         # Without a load, somebody looks at the source in a Python shell.
         if not self._plain or load_id is None:
-            return batch
+            return None
         from include.extract.columnar.columns import NotPlain
         from include.extract.columnar.tables import arrow_tables
 
@@ -65,7 +86,7 @@ class ColumnarBatches:
         except NotPlain:
             # For good: dlt infers a column's type from its first value, so the order of values has to stay.
             self._plain = False
-            return batch
+            return None
         # Only now: a batch that fails half-way is dlt's to type, from its first record on.
         self._types = types
         return self._items(tables)
@@ -87,7 +108,7 @@ class ColumnarBatches:
         if is_new:
             # Not `with_hints`, nor `apply_hints`: they would give the child table the keys of the root as well.
             hints = dlt.mark.make_hints(table_name=table.name, parent_table_name=table.parent, columns=table.hints)
-            dlt.current.resource()._set_hints(hints, create_table_variant=True)
+            dlt.current.resource()._set_hints(hints, create_table_variant=True)  # noqa: SLF001  # as said above
         return dlt.mark.with_table_name(table.rows, table.name)
 
 

@@ -139,32 +139,43 @@ class _Batch:
         """The columns of `table`, and the nested lists that are not among them."""
         columns: dict[str, pa.Array] = {}
         lists: dict[Path, Sequence[Any]] = {}
+        for path, key, values, found in self._fields(table, rows):
+            name = self._shorten((*path, self._identifier(key)))
+            if not found & {dict, list} or self._is_json(table, name):
+                columns[name] = self._array(table, name, values, found)
+                continue
+            list_path = (*path, normalize_table_identifier(self._schema, self._schema.naming, key))
+            if found != {list} or list_path in lists:
+                raise NotPlain
+            lists[list_path] = values
+        return columns, lists
+
+    def _fields(
+        self, table: str, rows: Sequence[Record | None]
+    ) -> Iterator[tuple[Path, str, Sequence[Any], set[type]]]:
+        """The path, key, values and types of each field that has a value, also of those of nested objects."""
         names: set[str] = set()
         # A stack, and not recursion: so the columns come in dlt's order.
-        nested: list[tuple[Sequence[Record | None], Path]] = [(rows, ())]
-        while nested:
-            rows, path = nested.pop()
+        objects: list[tuple[Path, Sequence[Record | None]]] = [((), rows)]
+        while objects:
+            path, rows = objects.pop()
             for key, values in _by_key(rows):
-                identifier = normalize_identifier(self._schema, self._schema.naming, key) if key.strip() else ""
-                name = self._shorten((*path, identifier))
-                if not identifier or name in names:
+                column_path = (*path, self._identifier(key))
+                name = self._shorten(column_path)
+                if name in names:
                     raise NotPlain
                 names.add(name)
                 found = types_of(values)
-                if not found:
+                if found == {dict} and not self._is_json(table, name):
+                    objects.append((column_path, values))
+                elif found:
                     # As with dlt: a column that has only ever been null is none.
-                    continue
-                if found <= {dict, list} and not self._is_json(table, name):
-                    list_path = (*path, normalize_table_identifier(self._schema, self._schema.naming, key))
-                    if len(found) == 2 or list_path in lists:
-                        raise NotPlain
-                    if found == {dict}:
-                        nested.append((values, (*path, identifier)))
-                    else:
-                        lists[list_path] = values
-                    continue
-                columns[name] = self._array(table, name, values, found)
-        return columns, lists
+                    yield path, key, values, found
+
+    def _identifier(self, key: str) -> str:
+        if not key.strip():
+            raise NotPlain
+        return normalize_identifier(self._schema, self._schema.naming, key)
 
     def _array(self, table: str, column: str, values: Sequence[Any], found: set[type]) -> pa.Array:
         data_type = self._known_type(table, column) or infer_type(values, found)
