@@ -125,7 +125,7 @@ class ResourceLoad:
 
     def source(self) -> "DltSource":
         """The helper's `data`: built in the task, when options and window are known."""
-        from include.extract.paginators.offset import ReadProgress
+        from include.extract.completeness import ReadProgress
         from include.extract.source import api_source
         from include.load.destination import FILE_FORMATS
         from include.load.destinations.delta import table_hints

@@ -51,7 +51,7 @@ class AnswerReader:
         self._total_path = total_path
         self._total_of = _total_finder(total_path)
         self._primary_key = tuple(primary_key)
-        self._key_of = _key_finder(self._primary_key)
+        self._key_of = key_finder(self._primary_key)
         self._key_types: tuple[set[type], ...] = tuple(set() for _ in self._primary_key)
 
     def start_pass(self) -> None:
@@ -149,9 +149,10 @@ class _Missing:
 _MISSING = _Missing()
 
 
-def _key_finder(paths: tuple[str, ...]) -> Callable[[Record], Hashable]:
+def key_finder(paths: tuple[str, ...]) -> Callable[[Record], Hashable]:
+    """Finds the key of a record: the value at the one path, or a tuple of those at several."""
     if len(paths) > 1:
-        finders = [_key_finder((path,)) for path in paths]
+        finders = [key_finder((path,)) for path in paths]
         return lambda record: tuple(find(record) for find in finders)
     (path,) = paths
     names = path.split(".")

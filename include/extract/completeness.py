@@ -13,7 +13,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.errors import ResponseShapeError, TransientError
+from tenacity import RetryCallState, Retrying
+
+from include.errors import ResponseShapeError, TransientError, causes
 from include.extract.key_set import KeySet
 
 Record = dict[str, Any]
@@ -25,7 +27,24 @@ WATCHED_KEYS = 1000
 
 
 class CollectionMoved(TransientError):
-    """The collection changed while it was read: nothing of this pass may be loaded. Another pass may be whole."""
+    """The collection changed while it was read: nothing of this pass may be loaded.
+
+    `another_pass`: it is worth reading again at once. Each pass is an extract of its own, and only the last is loaded.
+    """
+
+    def __init__(self, message: str, another_pass: bool) -> None:
+        super().__init__(message)
+        self.another_pass = another_pass
+
+
+def _no_other_pass(attempt: RetryCallState) -> bool:
+    error = attempt.outcome.exception() if attempt.outcome else None
+    return not any(isinstance(cause, CollectionMoved) and cause.another_pass for cause in causes(error))
+
+
+# Around `dlt.Pipeline.run`: runs a source again, at once, while its collection moves; anything else is not tried again.
+# `stop` and not `retry`: dlt's Airflow helper puts a `retry` of its own in its place.
+PASSES = Retrying(stop=_no_other_pass, reraise=True)
 
 
 @dataclass
@@ -33,7 +52,7 @@ class ReadProgress:
     """What one read saw. `promised_rows` is the API's last word on the total; None: it gives none."""
 
     pages: int = 0
-    """Pages with records, of all passes."""
+    """Pages that brought something, and the one that told of an empty collection; of all passes."""
     passes: int = 1
     promised_rows: int | None = None
     ids: KeySet = field(default_factory=KeySet)
@@ -99,9 +118,10 @@ class WholeRead:
             self.progress.outside_window = set()
         else:
             self.progress.__init__()  # type: ignore[misc]
-            self._earlier = KeySet()
-            self._earlier_total: int | None = None
-            self._earlier_moves: list[tuple[Hashable, str]] = []
+            # What the pass before has found.
+            self._before = KeySet()
+            self._total_before: int | None = None
+            self._moves_before: list[tuple[Hashable, str]] = []
             self._watched: dict[Hashable, Hashable] = {}
         self.goes_on = False
         self._keys = self.progress.ids = KeySet()
@@ -110,6 +130,8 @@ class WholeRead:
         self._repeats: dict[Hashable, Hashable] = {}
         self._first_seen: dict[Hashable, Record] = {}
         self._same_twice = 0
+        self._came_twice = False
+        self._began = False
         self._held: _Held | None = None
         self._last_page: tuple[Hashable, ...] = ()
         self.handed_on: list[Record] = []
@@ -176,8 +198,9 @@ class WholeRead:
         self._held = None
         fresh_keys, fresh = self._keep_new(page.asked, keys[begin:], records[begin:])
         out.extend(fresh)
-        if fresh_keys:
+        if fresh_keys or not self._began:
             self.progress.pages += 1
+        self._began = True
         if keys:
             self._last_page = tuple(keys)
         is_last_of_page = fresh_keys[-1] == keys[-1] if fresh_keys else begin == len(keys) == 1
@@ -220,7 +243,7 @@ class WholeRead:
             # The same two positions in two passes, and the same content: one record that the API lists twice.
             self._same_twice += 1
         else:
-            self.moved(where, "has a record that came before")
+            self._came_twice = True
         if len(self._repeats) < WATCHED_KEYS:
             self._repeats[key] = where
 
@@ -252,35 +275,28 @@ class WholeRead:
             self.handed_on.append(self._held.record)
             self._held = None
         rows, total, counted = len(self._keys), self.total, self.counted
-        # The first pass is compared with none; to copy its keys would cost a large read its memory.
-        before = len(self._earlier)
-        if self.progress.passes > 1:
-            self._earlier.update(list(self._keys))
-        brought_no_new_key = self.progress.passes > 1 and len(self._earlier) == before
-        if self._is_whole(counted, brought_no_new_key):
+        # Not only no new key: one that is gone may have hidden another.
+        same_as_before = self.progress.passes > 1 and rows == len(self._before) and self.is_known(list(self._before))
+        if self._is_whole(counted, same_as_before):
             if total is not None and counted > total:
                 self.progress.notes["total_is_no_count"] = f"promised {total}, read {rows}"
             if self._same_twice:
                 self.progress.notes["records_listed_twice"] = self._same_twice
             return
-        same_as_before = brought_no_new_key and rows == before
-        if total is not None and counted < total and same_as_before and total == self._earlier_total:
+        if total is not None and counted < total and same_as_before and total == self._total_before:
             raise self._wrong_setting(rows, total)
-        if total is None and same_as_before and self._moves == self._earlier_moves:
+        if total is None and same_as_before and self._moves and self._moves == self._moves_before:
             raise self._does_not_follow()
-        if self.progress.passes == 1:
-            self._earlier.update(list(self._keys))
-        self._earlier_moves = self._moves
-        self._earlier_total = total
+        self._before, self._total_before, self._moves_before = self._keys, total, self._moves
         self._watched = self._repeats
         self.goes_on = self.progress.passes < MAX_PASSES
-        raise CollectionMoved(self._why_moved(rows, total))
+        raise CollectionMoved(self._why_moved(rows, total), self.goes_on)
 
-    def _is_whole(self, counted: int, brought_no_new_key: bool) -> bool:
-        if not self._moves:
+    def _is_whole(self, counted: int, same_as_before: bool) -> bool:
+        if not self._moves and not self._came_twice:
             # Less promised than met: the total is no count of this collection.
             return self.total is None or counted >= self.total
-        return brought_no_new_key and counted == self.total
+        return same_as_before and counted == self.total
 
     def _wrong_setting(self, rows: int, total: int) -> ResponseShapeError:
         twice = f" ({len(self._repeats)} of them came twice)" if self._repeats else ""
@@ -302,7 +318,10 @@ class WholeRead:
     def _why_moved(self, rows: int, total: int | None) -> str:
         times = f"each of the {MAX_PASSES} times it was read" if not self.goes_on else "while it was read"
         promised = f"the API promised {total} records, the last read met {rows}" if total is not None else f"{rows} met"
-        why = f"; the page at {self._moves[0][0]} {self._moves[0][1]}" if self._moves else ""
+        why = "; a record came twice" if self._came_twice else ""
+        if self._moves:
+            asked, how = self._moves[0]
+            why = f"; the page at {asked} {how}"
         return (
             f"The collection changed {times}: {promised}{why}. Nothing was loaded. Try again when it is quieter, give it "
             "an order that updates do not change (`params`), or set `cursor_path` to read only what changed."

@@ -11,7 +11,7 @@ import dlt
 
 from include.decide.sync_mode import SyncMode
 from include.errors import TransientError
-from include.extract.paginators.offset import ReadProgress
+from include.extract.completeness import ReadProgress
 from include.load.destinations.delta import DeltaDataset
 
 # Keys per statement when missing ones are looked for; far below every destination's limit.

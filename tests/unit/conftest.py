@@ -23,7 +23,7 @@ from include.apis.datasets import DATASETS
 from include.configure.options import resolve_options
 from include.decide.sync_mode import SYNC_MODES, SyncModeName
 from include.extract import request_budget
-from include.extract.paginators.offset import ReadProgress
+from include.extract.completeness import PASSES, ReadProgress
 from include.extract.source import api_source
 from tests.support.api_server import ApiServer
 
@@ -113,12 +113,14 @@ class Loader:
         return api_source(DATASETS, self.options, SYNC_MODES[mode], progress=self.progress)
 
     def read(self, server: ApiServer | str, **options: Any) -> list[Any]:
-        """The records that would be loaded. Extraction only: no table is touched."""
-        return records_of(self.source(server, **options))
+        """The records that would be loaded, after as many passes as that takes. No table is touched."""
+        source = self.source(server, **options)
+        return PASSES.copy()(lambda: records_of(source))
 
     def run(self, server: ApiServer | str, mode: SyncModeName = "merge", **options: Any) -> LoadInfo:
         """A whole load."""
-        return self.pipeline.run(self.source(server, mode, **options))
+        source = self.source(server, mode, **options)
+        return PASSES.copy()(lambda: self.pipeline.run(source))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the DuckDB file; tables are found without their schema."""

@@ -66,7 +66,7 @@ def test_a_collection_that_holds_still_is_whole(way: Callable[..., Iterator[Page
         handed_on += read.handed_on
     read.end_pass()
     assert ids(handed_on) == sorted(read.progress.ids) == list(range(count))
-    assert read.progress.pages == -(-count // 10)
+    assert read.progress.pages == -(-count // 10) or count == 0
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -88,9 +88,10 @@ def test_one_key_for_two_records_is_found_out_in_the_second_pass(way: Callable[.
     with pytest.raises(CollectionMoved):
         read.end_pass()
     read.begin_pass()
+    first, second, *_ = way(records)
+    read.take(first)
     with pytest.raises(ResponseShapeError, match="`primary_key`"):
-        for page in way(records):
-            read.take(page)
+        read.take(second)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -147,22 +148,19 @@ def test_a_collection_that_never_holds_still_fails_after_its_passes() -> None:
     assert read.progress.passes == 1
 
 
-def test_a_pass_that_brings_no_new_key_and_all_that_is_promised_is_whole_in_any_order() -> None:
+def test_two_passes_with_the_same_keys_and_all_that_is_promised_are_whole_in_any_order() -> None:
     read = new_read()
-    records = numbered(20)
-    for number in range(2):
+    for records in (numbered(20), numbered(20)[::-1]):
         read.take(page_of(0, records[:10], 20))
         # In an order that changes with each request no boundary holds.
-        read.take(page_of(9, records[10:], 20), overlaps=True)
-        if number == 0:
-            read._held = None
+        read.moved(9, "does not follow")
+        read.take(page_of(10, records[10:], 20))
+        if read.progress.passes == 1:
             with pytest.raises(CollectionMoved):
-                read.moved(9, "does not follow")
                 read.end_pass()
             read.begin_pass()
-    read.moved(9, "does not follow")
     read.end_pass()
-    assert read.progress.passes == 2
+    assert (read.progress.passes, read.progress.rows) == (2, 20)
 
 
 # --- boundaries
@@ -322,5 +320,6 @@ def test_a_collection_that_holds_still_is_read_once_with_few_questions_more_than
     records, requests = read_all(Api(numbered(count), page_size, gives_total, []), parallel, lambda offsets: offsets)
     assert ids(records) == list(range(count))
     overlapping = max(1, -(-(count - 1) // (page_size - 1)))
-    beyond = 2 if gives_total else 1 + parallel
+    # The question that finds the end; without a total also what was asked for ahead of it.
+    beyond = 1 if gives_total else 1 + (parallel - 1)
     assert requests <= overlapping + beyond

@@ -18,7 +18,7 @@ from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID, api_
 from include.configure.options import SourceOptions
 from include.configure.settings import Settings
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
-from include.extract.paginators.offset import MAX_PASSES
+from include.extract.completeness import MAX_PASSES
 from include.extract.session import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
 from include.load.destinations.delta import MODES_OF_FILES
 from include.load.destinations.table import DELTA_REQUIREMENT, DESTINATION_REQUIREMENTS, DESTINATIONS

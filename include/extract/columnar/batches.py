@@ -46,13 +46,18 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         self._json_columns = json_columns
         self._is_last = is_last
         self._limits: list[LimitItem] = []
+        self._may_be_plain = plain
+        self._start()
+
+    def _start(self) -> None:
         self._records: list[Record] = []
         self._types: Types = {}
         self._hinted: dict[str, Any] = {}
-        self._plain = plain
+        self._plain = self._may_be_plain
 
     def bind(self, pipe: SupportsPipe) -> "ColumnarBatches":
-        """Called by dlt before the first page."""
+        """Called by dlt before the first page, also of a source that is run again: nothing of an earlier run is left."""
+        self._start()
         steps = (pipe[index] for index in range(len(pipe)))
         self._limits = [step for step in steps if isinstance(step, LimitItem)]
         spare_the_collector()
@@ -108,7 +113,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         if is_new:
             # Not `with_hints`, nor `apply_hints`: they would give the child table the keys of the root as well.
             hints = dlt.mark.make_hints(table_name=table.name, parent_table_name=table.parent, columns=table.hints)
-            dlt.current.resource()._set_hints(hints, create_table_variant=True)  # noqa: SLF001  # as said above
+            dlt.current.resource()._set_hints(hints, create_table_variant=True)  # as said above
         return dlt.mark.with_table_name(table.rows, table.name)
 
 

@@ -19,7 +19,7 @@ from requests import Request, Response
 
 from include.errors import ConfigurationError, ResponseShapeError
 from include.extract.answer import Answer, AnswerReader
-from include.extract.completeness import Page, WholeRead
+from include.extract.completeness import Page, Record, WholeRead
 from include.extract.more import larger_total, says_more
 
 # For each request at once: those behind the first wait to be processed, so that the requests go on while a batch is written.
@@ -60,9 +60,8 @@ class WholeOffsetPaginator(OffsetPaginator):
         total_is_set: bool,
         overlap: bool = True,
         parallel: int = 1,
-        on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_end` is called when a pass is over, well or not. `total_is_set`: somebody has said where the total is."""
+        """`total_is_set`: somebody has said where the total is."""
         super().__init__(limit=page_size, offset_param=offset_param, limit_param=limit_param, total_path=None)
         self.read = read
         self._reader = reader
@@ -71,13 +70,15 @@ class WholeOffsetPaginator(OffsetPaginator):
         self._total_is_set = total_is_set
         self._may_overlap = overlap and page_size > 1
         self._parallel = parallel
-        self._on_end = on_end
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when a pass is over, well or not."""
         self._start_pass()
 
     def _start_pass(self) -> None:
         self._state = State.FIRST
         self._overlaps = self._may_overlap
         self._first_keys: tuple[Any, ...] = ()
+        self._first_records: list[Record] = []
         # How many records a page has here: what was asked for, or more where the API is generous.
         self._page_length = self._page_size
         self._last_was_short = False
@@ -93,8 +94,8 @@ class WholeOffsetPaginator(OffsetPaginator):
             return ()
         step = self._step()
         if self.read.total is None:
-            # Any of them may be beyond the end.
-            return islice(count(offset + step, step), self._parallel - 1)
+            # Any of them may be beyond the end; behind a short page all are.
+            return () if self._last_was_short else islice(count(offset + step, step), self._parallel - 1)
         end = self.read.total - 1 if self._overlaps else self.read.total
         # The last of them finds the end: the last record alone, or nothing behind it.
         ahead = chain(range(offset + step, end, step), (end,) if self._overlaps and offset < end else ())
@@ -135,10 +136,11 @@ class WholeOffsetPaginator(OffsetPaginator):
         finally:
             if not goes_on:
                 self._is_over = True
-                self._on_end()
+                self.on_end()
 
     def _take(self, response: Response) -> None:
         was_refused, self._refused = self._refused is not None, None
+        self.read.handed_on = []
         nothing_is_fine = was_refused or (self._state is not State.FIRST and self.read.promise_is_met)
         answer = self._reader.read(response, self._page(), nothing_is_fine)
         answered_at = getattr(response, "answered_at", None) or self.read.clock()
@@ -157,7 +159,7 @@ class WholeOffsetPaginator(OffsetPaginator):
 
     def _take_first(self, page: Page) -> None:
         length = len(page.records)
-        self._first_keys = tuple(page.keys)
+        self._first_keys, self._first_records = tuple(page.keys), list(page.records)
         # Asked from the only record, an API that ignores offsets would answer the same.
         self._overlaps = self._overlaps and length > 1
         self.read.take(page, holds_last=self._overlaps)
@@ -178,12 +180,20 @@ class WholeOffsetPaginator(OffsetPaginator):
             self._take_next(page)
         elif was_refused or not keys:
             self.read.note_total(page.total)
+            if not was_refused:
+                # An API of whole pages, or one whose records went.
+                self.read.moved(page.asked, "does not begin with the record that ended the one before")
             self._read_without_overlap()
         elif keys == self._first_keys and self._page_size > 2:
-            # Once more from elsewhere: records that came in front would not show the same page twice.
             self.read.note_total(page.total)
+            if self.read.promise_is_met:
+                # An API without paging, which has given everything.
+                self._take_first_again(page)
+                return
+            self._note_other_versions(page)
+            # Once more from elsewhere: records that came in front would not show the same page twice.
             self._state = State.GRID
-            self.current_value = 1
+            self.current_value = 1 if len(keys) == self._page_size else len(keys)
         else:
             self._take_next(page)
 
@@ -191,7 +201,12 @@ class WholeOffsetPaginator(OffsetPaginator):
         self.read.note_total(page.total)
         if tuple(page.keys) != self._first_keys:
             self.read.moved(page.asked, "is not what it was a moment ago")
+            self._read_without_overlap()
+            return
+        self._note_other_versions(page)
         self._read_without_overlap()
+        # On a grid, what follows a short first page begins no sooner.
+        self.current_value = max(self.current_value, self._page_size)
 
     def _read_without_overlap(self) -> None:
         self._overlaps = False
@@ -209,9 +224,11 @@ class WholeOffsetPaginator(OffsetPaginator):
             return
         brings_new = not self.read.is_known(page.keys)
         first = len(self._first_keys)
-        if is_second and brings_new and self.read.total is None and first < self._page_size and length >= first:
+        leaves_gap = page.asked != first - self._overlaps
+        if is_second and brings_new and self.read.total is None and first < self._page_size:
             # Two pages of one length below what was asked for.
-            raise self._capped(first)
+            if length >= first or leaves_gap:
+                raise self._capped(first)
         self.read.take(page, overlaps=self._overlaps, holds_last=self._overlaps)
         self._last_was_short = length < self._page_length
         if not brings_new:
@@ -231,8 +248,9 @@ class WholeOffsetPaginator(OffsetPaginator):
         if keys and keys == self._first_keys and not self._has_grown(page):
             raise self._ignored()
         self.read.note_total(page.total)
-        # The last page again is what some APIs give beyond the end.
-        if not self.read.repeats_last_page(keys) and (keys or self._overlaps):
+        # The last page again is what some APIs give beyond the end. Between two pages it may as well be a shift.
+        is_last_again = self.read.repeats_last_page(keys) and (not self._overlaps or self.read.promise_is_met)
+        if not is_last_again and (keys or self._overlaps):
             self.read.moved(page.asked, "brings nothing new, nor the end")
         # What waited for this page goes on without it.
         self.read.take(Page(page.asked, (), (), None, page.answered_at))
@@ -245,10 +263,15 @@ class WholeOffsetPaginator(OffsetPaginator):
             self._has_next_page = False
         elif len(self._first_keys) < self._page_size and self.current_value < self._page_size:
             # On a grid this offset is still in the first page.
+            self._note_other_versions(page)
             self._state = State.SECOND
             self.current_value = self._page_size
         else:
             raise self._ignored()
+
+    def _note_other_versions(self, page: Page) -> None:
+        if list(page.records) != self._first_records:
+            self.read.moved(page.asked, "has the records of the first page in other versions")
 
     def _has_grown(self, page: Page) -> bool:
         return page.total is not None and self.read.total is not None and page.total > self.read.total
