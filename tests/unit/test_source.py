@@ -14,12 +14,12 @@ import requests
 from dlt.common import json as dlt_json
 from dlt.common import logger as dlt_logger
 from dlt.pipeline.exceptions import PipelineStepFailed
-from tests.unit.test_offset_paginator import BAD_BODIES
 
 from include.errors import ConfigurationError
 from include.redaction import STANDS_ALONE_BELOW, forms_of, redact_log_records
 from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, Request, numbered, refused_port
 from tests.unit.conftest import Loader
+from tests.unit.test_offset_paginator import BAD_BODIES
 from tests.unit.test_redaction import spellings
 
 
