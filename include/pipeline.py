@@ -92,63 +92,59 @@ class ResourceLoad:
 
     def prepare(self) -> None:
         """The helper's `on_before_run`: dlt learns of the connections, the destination and this run's turn."""
+        from include.configure.api_connection import api_values
+        from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID, look_up
         from include.configure.options import resolve_options
         from include.configure.provider import register_connections
-        from include.decide.sync_mode import SYNC_MODES, forget_keys, refuse_other_history, refuse_unsupported
-        from include.load.destination import open_destination, open_file, turn_to_write
-        from include.load.destinations.delta import MODES_OF_FILES, refuse_child_tables, refuse_other_format
-        from include.load.staging import own_staging
+        from include.decide.sync_mode import SYNC_MODES
+        from include.load.destination import open_destination
+        from include.load.known_table import forget_keys
+        from include.load.staging import staging
 
         context = get_current_context()
-        provider = register_connections()
+        self._run = AirflowRun.of(context)
+        api = api_values(look_up(API_CONN_ID))
+        destination = self._destination = open_destination(look_up(DESTINATION_CONN_ID), self._run.name)
+        register_connections(api, destination.values)
         sync_mode = context["params"].get("sync_mode")
         self._options: SourceOptions = resolve_options(self._resource, {"sync_mode": sync_mode} if sync_mode else None)
         self._mode = SYNC_MODES[self._options.sync_mode]
-        self._run = AirflowRun.of(context)
-        # The same name at each try: what a killed try left in the staging tables is used again, then removed.
-        destination = self._pipeline.destination = open_destination(provider, self._run.name)
-        self._table_format = provider.destination.table_format if provider.destination else None
-        of_files = MODES_OF_FILES[self._table_format]
-        refuse_unsupported(self._mode, destination.destination_name, destination.capabilities(), of_files)
-        refuse_child_tables(self._table_format, self._options.nested)
-        self._held.enter_context(turn_to_write(provider.destination, self._pipeline.dataset_name))
-        self._held.enter_context(open_file(provider.destination))
-        self._held.enter_context(own_staging(self._pipeline))
+        self._pipeline.destination = destination.dlt_destination
+        destination.check_mode(self._mode)
+        destination.check_nested(self._options.nested)
+        self._held.enter_context(destination.lock(self._pipeline.dataset_name))
+        self._held.enter_context(destination.kept_open())
+        self._held.enter_context(staging(self._pipeline, destination.kind))
         # Brings the table's schema, which `run` would bring anyway, before anything is decided from it.
         self._pipeline.sync_destination()
         if self._pipeline.default_schema_name:
             table = self._pipeline.default_schema.tables.get(self._resource.name)
-            refuse_other_history(self._mode, table)
-            refuse_other_format(table, self._table_format, self._mode)
-            forget_keys(table)
+            destination.check_table(self._mode, table)
+            if table is not None:
+                forget_keys(table)
         self._started_at = datetime.now(UTC)
 
     def source(self) -> "DltSource":
         """The helper's `data`: built in the task, when options and window are known."""
         from include.extract.completeness import ReadProgress
         from include.extract.source import api_source
-        from include.load.destination import FILE_FORMATS
-        from include.load.destinations.delta import table_hints
         from include.report.history import read_reports
 
         history = read_reports(self._pipeline, self._resource.name)
         self._window = plan_window(self._options, self._mode, self._run, history)
         self._progress = ReadProgress()
         source = api_source(self._resource, self._options, self._mode, self._window, self._run.name, self._progress)
-        hints = table_hints(self._table_format, self._mode, self._options.primary_key, self._run.name)
-        if file_format := FILE_FORMATS.get(self._pipeline.destination.destination_name):
-            hints["file_format"] = file_format
+        hints = self._destination.hints(self._mode, self._options.primary_key, self._run.name)
         source.resources[self._resource.name].apply_hints(**hints)
         return source
 
     def _finish(self) -> "LoadReport":
-        from include.load.destinations.delta import DeltaDataset
         from include.prove.reconciliation import reconcile
         from include.report.history import LoadReport, write_report
 
         pipeline, progress, window, run = self._pipeline, self._progress, self._window, self._run
         load_ids = loads_of(pipeline)
-        dataset = DeltaDataset(pipeline, self._resource.name) if self._table_format else pipeline.dataset()
+        dataset = self._destination.dataset(pipeline, self._resource.name)
         loaded_rows = reconcile(dataset, self._resource.name, self._options.primary_key, self._mode, load_ids, progress)
         finished_at = datetime.now(UTC)
         report = LoadReport(

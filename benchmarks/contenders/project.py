@@ -11,27 +11,27 @@ from include.apis.datasets import DATASETS
 from include.configure.options import resolve_options
 from include.extract.completeness import ReadProgress
 from include.extract.source import api_source
-from include.load.staging import own_staging
-
-# As in `include.load.destination`, which knows Airflow's connections: importing Airflow takes seconds.
-FILE_FORMAT = "parquet"
+from include.load.kinds import kinds
+from include.load.staging import staging
 
 (destination,) = sys.argv[1:]
 held: Any = nullcontext()
 if destination.startswith("postgresql://"):
-    from include.load.destinations.postgres import side_by_side_postgres
+    from include.load.destinations.postgres.client import side_by_side_postgres
 
+    kind = kinds()["postgres"]
     target = side_by_side_postgres(destination)
 else:
-    from include.load.destinations.duckdb import kept_open, lean_duckdb
+    from include.load.destinations.duckdb.client import kept_open, lean_duckdb
 
+    kind = kinds()["duckdb"]
     # Not as a text, for which dlt imports SQLAlchemy: under Airflow that has been imported already.
     target = lean_duckdb({"database": destination})
     held = kept_open(Path(destination))
 progress = ReadProgress()
 source = api_source(DATASETS, resolve_options(DATASETS), progress=progress)
-source.resources["datasets"].apply_hints(file_format=FILE_FORMAT)
+source.resources["datasets"].apply_hints(file_format=kind.file_format)
 pipeline = dlt.pipeline("datasets", destination=target, dataset_name="bench")
-with held, own_staging(pipeline):
+with held, staging(pipeline, kind):
     pipeline.run(source)
 print(progress.pages, progress.rows)

@@ -1,40 +1,50 @@
-"""Airflow connections as a dlt config provider.
+"""The values of Airflow connections as a dlt config provider.
 
-In: dlt's look-ups, thousands a run. Out: values of the connections `datasets_api` and
-`datasets_destination`, each looked up once per task process, only in the task, only when asked for. It is asked
-before every other provider, so that a connection wins over environment and files. Keys it answers:
+In: what the connections `datasets_api` and `datasets_destination` say, once; then dlt's look-ups, thousands a run. Out:
+those values. It is asked before every other provider, so that a connection wins over environment and files. Keys it answers:
 `api_key`, `sources.<resource>.<option>`, `destination.<type>.credentials[.<field>]`, `destination.<type>.<field>`.
 """
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
-from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.provider import ConfigProvider, get_key_name
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from include.configure.connections import (
-    API_CONN_ID,
-    DESTINATION_CONN_ID,
-    DestinationValues,
-    api_values,
-    destination_values,
-)
+from include.configure.api_connection import ApiValues
+from include.configure.connections import API_CONN_ID
 from include.configure.options import SourceOptions
 from include.errors import ConfigurationError
 from include.redaction import STANDS_ALONE_BELOW, forms_of, register
 
 
-class ConnectionsProvider(ConfigProvider):
-    """dlt config provider over Airflow's own `Connection.get`, whatever backend serves it.
+class DestinationFields(Protocol):
+    """What is answered about a destination: dlt's name of it, its credentials and options, and the secrets among them."""
 
-    Look-ups raise ConfigurationError (permanent) naming the connection and the field that is missing.
-    """
+    @property
+    def destination_type(self) -> str: ...
+    @property
+    def credentials(self) -> Mapping[str, object]: ...
+    @property
+    def options(self) -> Mapping[str, object]: ...
+    @property
+    def secrets(self) -> tuple[str, ...]: ...
+
+
+class ConnectionsProvider(ConfigProvider):
+    """dlt config provider over values that are there already: it looks nothing up."""
+
+    def __init__(self, api: ApiValues, destination: DestinationFields | None) -> None:
+        super().__init__()
+        self._api = {**api.options, "base_url": api.base_url, "api_key": api.api_key}
+        self._destinations = (
+            {destination.destination_type: {"credentials": destination.credentials, **destination.options}}
+            if destination
+            else {}
+        )
 
     @property
     def name(self) -> str:
@@ -54,7 +64,7 @@ class ConnectionsProvider(ConfigProvider):
     def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
         """The value under `sections` and `key`, None where the connections have none; and the full name."""
         full_name = get_key_name(key, ".", *sections)
-        # Connections know no pipelines; and the filter keeps look-ups of other sections from loading anything.
+        # Connections know no pipelines.
         if pipeline_name:
             return None, full_name
         match (*sections, key):
@@ -62,55 +72,27 @@ class ConnectionsProvider(ConfigProvider):
                 return self._api["api_key"], full_name
             case ("sources", _, option):
                 return self._api.get(option), full_name
-            case ("destination", destination_type, *path) if self._is_destination(destination_type):
-                return _at(self._destination_fields, path), full_name
+            case ("destination", *path):
+                return _at(self._destinations, path), full_name
         return None, full_name
 
-    @cached_property
-    def destination(self) -> DestinationValues | None:
-        """The destination connection; None: there is no such connection, the embedded DuckDB file is used."""
-        connection = _look_up(DESTINATION_CONN_ID)
-        if connection is None:
-            return None
-        values = destination_values(connection)
-        for secret in values.secrets:
-            _keep_secret(secret)
-        return values
 
-    @cached_property
-    def _api(self) -> Mapping[str, Any]:
-        connection = _look_up(API_CONN_ID)
-        if connection is None:
-            raise ConfigurationError(
-                f"The Airflow connection `{API_CONN_ID}` does not exist: add it with type `http`, the API's address as "
-                "host and the API key as password."
-            )
-        values = api_values(connection)
-        _keep_secret(values.api_key)
-        _refuse_misspelt(values.options)
-        return {**values.options, "base_url": values.base_url, "api_key": values.api_key}
+def register_connections(api: ApiValues, destination: DestinationFields | None) -> ConnectionsProvider:
+    """Put a new provider before all others, in place of an earlier one; the secrets are redacted from now on.
 
-    @cached_property
-    def _destination_fields(self) -> Mapping[str, Any]:
-        assert self.destination is not None
-        return {"credentials": self.destination.credentials, **self.destination.options}
-
-    def _is_destination(self, destination_type: str) -> bool:
-        return self.destination is not None and self.destination.destination_type == destination_type
-
-
-def register_connections() -> ConnectionsProvider:
-    """Put a new provider before all others, in place of an earlier one.
-
-    The helper builds dlt's list of providers anew, so this belongs into its `on_before_run`.
+    None: no connection says anything of a destination. The helper builds dlt's list of providers anew, so this belongs into
+    its `on_before_run`. Raises ConfigurationError (permanent) for an option of the API that is misspelt.
     """
-    provider = ConnectionsProvider()
+    for secret in (api.api_key, *(destination.secrets if destination else ())):
+        _keep_secret(secret)
+    _check_spelling(api.options)
+    provider = ConnectionsProvider(api, destination)
     providers = Container()[PluggableRunContext].providers
     providers.providers[:] = [provider, *(other for other in providers.providers if other.name != provider.name)]
     return provider
 
 
-def _refuse_misspelt(extra: Mapping[str, object]) -> None:
+def _check_spelling(extra: Mapping[str, object]) -> None:
     """An option that is ignored for a letter can cost rows: `cursorpath` would make each run a snapshot."""
     options = [str(name) for name in SourceOptions.get_resolvable_fields()]
     for name in extra:
@@ -119,13 +101,6 @@ def _refuse_misspelt(extra: Mapping[str, object]) -> None:
             raise ConfigurationError(
                 f"The extra of the connection `{API_CONN_ID}` has `{name}`, which is no option. Did you mean `{close[0]}`?"
             )
-
-
-def _look_up(conn_id: str) -> Connection | None:
-    try:
-        return Connection.get(conn_id)  # type: ignore[no-any-return]
-    except AirflowNotFoundException:
-        return None
 
 
 def _keep_secret(secret: str) -> None:

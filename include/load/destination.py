@@ -1,118 +1,101 @@
-"""The dlt destination of this run: from the connection, or the embedded DuckDB file.
+"""The destination of this run: from the connection, or the embedded DuckDB file.
 
-In: the connections' provider and the run's own name. Out: a dlt destination that stages in a place of this run
-alone (`include/load/staging.py` removes it), and the turn to write into it. Concurrent runs that share dlt's staging tables
-lose rows silently; and DuckDB takes one writing process at a time.
+In: the connection and the run's own name. Out: an `OpenDestination`, which answers what a load asks on its way. It stages
+in a place of this run alone (`include/load/staging.py`): concurrent runs that share dlt's staging tables lose rows silently.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from dlt.common.destination import Destination, TLoaderFileFormat
-from filelock import FileLock
+import dlt
+from dlt.common.destination import Destination
+from dlt.common.schema.typing import TTableSchema
 
-from include.configure.connections import DestinationValues, missing_requirement
-from include.configure.provider import ConnectionsProvider
-from include.configure.settings import read_settings
-from include.errors import ConfigurationError, TransientError
-from include.load.destinations.duckdb import kept_open, lean_duckdb
-from include.load.destinations.postgres import side_by_side_postgres
+from include.configure.connections import AirflowConnection
+from include.decide.sync_mode import SyncMode
+from include.errors import ConfigurationError
+from include.load.destinations import duckdb
+from include.load.kind import DestinationKind, DestinationValues
+from include.load.kinds import kind_of
+from include.load.known_table import check_history
+from include.load.left_over import place_of
 
-# How long a run waits for its turn in MariaDB, which knows no endless wait: longer than any task may run.
-LONGEST_TURN_SECONDS = 24 * 60 * 60
-
-# The loader file formats that were measured to be fastest; others take dlt's preferred one.
-FILE_FORMATS: dict[str, TLoaderFileFormat] = {
-    "duckdb": "parquet",
-    "filesystem": "parquet",
-    "postgres": "parquet",
-}
+if TYPE_CHECKING:
+    from include.load.delta import DeltaDataset
 
 
-def open_destination(provider: ConnectionsProvider, run_name: str) -> Destination[Any, Any]:
+@dataclass(frozen=True)
+class OpenDestination:
+    """Where this run loads into: its kind, the values of dlt's configuration, and dlt's destination."""
+
+    kind: DestinationKind
+    values: DestinationValues
+    dlt_destination: Destination[Any, Any]
+
+    def check_mode(self, mode: SyncMode) -> None:
+        """Raise ConfigurationError (permanent) when the destination cannot do the mode."""
+        able = self.kind.modes(self.values, self.dlt_destination.capabilities())
+        if mode.name not in able:
+            possible = ", ".join(f"`{name}`" for name in able)
+            raise ConfigurationError(
+                f"The destination `{self.dlt_destination.destination_name}` cannot do the sync mode `{mode.name}`; it can do {possible}. "
+                "Choose another mode, or another destination: the README has the table of both."
+            )
+
+    def check_nested(self, nested: str) -> None:
+        """Raise ConfigurationError (permanent) when nested values cannot be kept as the option `nested` says."""
+        self.kind.check_nested(self.values, nested)
+
+    def check_table(self, mode: SyncMode, table: TTableSchema | None) -> None:
+        """Raise ConfigurationError (permanent) when a load of `mode` would spoil the table.
+
+        `table` is the table as the destination knows it; None: there is none yet.
+        """
+        if table is not None:
+            check_history(mode, table)
+            self.kind.check_table(self.values, mode, table)
+
+    def lock(self, dataset_name: str) -> AbstractContextManager[object]:
+        """The lock between runs that load into `dataset_name`; waits for the run that holds it.
+
+        PostgreSQL takes any number of runs at once. For warehouses nothing here can make runs wait: the README says to
+        give them one writer.
+        """
+        return self.kind.lock(self.values, dataset_name)
+
+    def kept_open(self) -> AbstractContextManager[object]:
+        """What stays open from the lock to the end of the load."""
+        return self.kind.kept_open(self.values)
+
+    def hints(self, mode: SyncMode, primary_key: str, run_name: str) -> dict[str, Any]:
+        """Hints for dlt's resource that the destination needs, in place of those of the mode."""
+        return self.kind.hints(self.values, mode, primary_key, run_name)
+
+    def dataset(self, pipeline: dlt.Pipeline, table: str) -> "dlt.Dataset | DeltaDataset":
+        """What to ask in SQL what `table` has after the load."""
+        return self.kind.dataset(self.values, pipeline, table)
+
+
+def open_destination(connection: AirflowConnection | None, run_name: str) -> OpenDestination:
     """The destination of the connection, staging under the name of this run; credentials resolve when it connects.
 
-    Raises ConfigurationError (permanent) when what the destination needs is not installed.
+    None: the embedded DuckDB file. Raises ConfigurationError (permanent) when a field of the connection is missing or
+    wrong, or what the destination needs is not installed.
     """
-    staging = f"%s_staging_{hashlib.sha256(run_name.encode()).hexdigest()[:12]}"
-    settings: dict[str, Any] = {"staging_dataset_name_layout": staging}
-    values = provider.destination
-    if values is None or values.destination_type != "filesystem":
-        # dlt would empty the table first and then fill it; for plain files it knows no other way.
-        settings["replace_strategy"] = "insert-from-staging"
-    if values is None:
-        return lean_duckdb(str(embedded_file()), destination_name="duckdb", **settings)
-    if missing := missing_requirement(values):
+    kind: DestinationKind
+    if connection is None:
+        embedded = duckdb.Kind()
+        kind, values = embedded, embedded.embedded()
+    else:
+        kind = kind_of(connection)
+        values = kind.values_of(connection)
+    if missing := kind.missing_requirement(values):
         raise ConfigurationError(missing)
-    if values.destination_type == "postgres":
-        return side_by_side_postgres(destination_name="postgres", **settings)
-    if values.destination_type == "duckdb":
-        return lean_duckdb(destination_name="duckdb", **settings)
-    destination: Destination[Any, Any] | None = Destination.from_reference(values.destination_type, **settings)
-    assert destination is not None
-    return destination
-
-
-def embedded_file() -> Path:
-    """Where the embedded DuckDB file is; `DATASETS_DUCKDB_PATH` overrides it. Its folder is made."""
-    path = read_settings().duckdb_path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def turn_to_write(values: DestinationValues | None, dataset_name: str) -> AbstractContextManager[object]:
-    """Waits until no other run writes into the same file or folder, or into `dataset_name` on the same MariaDB server.
-
-    PostgreSQL takes any number of runs at once. For the others nothing here can make runs wait: the README says to
-    give them one writer.
-    """
-    if values is not None and values.dialect == "mysql":
-        return _mariadb_turn(values, dataset_name)
-    path = _file_or_folder(values)
-    # Beside the database, not on it: DuckDB locks its own file. The operating system frees it after a crash.
-    return nullcontext() if path is None else FileLock(f"{path}.lock")
-
-
-def open_file(values: DestinationValues | None) -> AbstractContextManager[object]:
-    """Keeps a DuckDB file open, from the turn to write until its end."""
-    if values is not None and values.dialect != "duckdb":
-        return nullcontext()
-    path = _file_or_folder(values)
-    return nullcontext() if path is None else kept_open(path)
-
-
-def _file_or_folder(values: DestinationValues | None) -> Path | None:
-    """Where on this machine the rows go; None: to a server, or into a bucket."""
-    if values is None:
-        return embedded_file()
-    place: object = None
-    if values.dialect in ("duckdb", "sqlite") and not isinstance(values.credentials, str):
-        place = values.credentials.get("database")
-    elif values.dialect == "filesystem" and "://" not in str(values.options["bucket_url"]).removeprefix("file://"):
-        place = str(values.options["bucket_url"]).removeprefix("file://")
-    return None if place is None else Path(str(place)).expanduser().absolute()
-
-
-@contextmanager
-def _mariadb_turn(values: DestinationValues, dataset_name: str) -> Iterator[None]:
-    """A named lock of the server, which frees it when the connection ends, however that ends.
-
-    Named by the dataset, which is a database of its own there, whichever database the connection names.
-    """
-    from sqlalchemy import URL, create_engine, text
-
-    assert not isinstance(values.credentials, str)
-    parts = ("username", "password", "host", "port", "database", "query")
-    place: dict[str, Any] = {name: values.credentials[name] for name in parts if name in values.credentials}
-    engine = create_engine(URL.create(str(values.credentials["drivername"]), **place))
-    try:
-        with engine.connect() as connection:
-            question = {"name": f"datasets {dataset_name}", "seconds": LONGEST_TURN_SECONDS}
-            if connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), question).scalar() != 1:
-                raise TransientError("MariaDB gave this run no turn to write: another run has held it for too long.")
-            yield
-    finally:
-        engine.dispose()
+    # The same name at each try: what a killed try left in the staging tables is used again, then removed.
+    run = hashlib.sha256(run_name.encode()).hexdigest()[:12]
+    settings: dict[str, Any] = {"staging_dataset_name_layout": place_of(run)}
+    if kind.replace_strategy:
+        settings["replace_strategy"] = kind.replace_strategy
+    return OpenDestination(kind, values, kind.open(**settings))

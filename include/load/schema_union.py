@@ -13,7 +13,7 @@ from dlt.common.schema.utils import get_nested_tables, is_complete_column, is_ne
 from include.errors import TransientError
 
 
-def refuse_collision(ours: Schema, stored: Schema) -> None:
+def check_collision(ours: Schema, stored: Schema) -> None:
     """Raise TransientError when `ours` cannot be loaded beside `stored`; the next try begins with `stored`.
 
     A column of two types: PostgreSQL would round 1.5 on its way into a column of integers. A child table that this

@@ -8,11 +8,12 @@ from collections.abc import Hashable, Iterable, Iterator
 from itertools import islice
 
 import dlt
+from sqlglot import exp
 
 from include.decide.sync_mode import SyncMode
 from include.errors import TransientError
 from include.extract.completeness import ReadProgress
-from include.load.destinations.delta import DeltaDataset
+from include.load.delta import DeltaDataset
 
 # Keys per statement when missing ones are looked for; far below every destination's limit.
 KEYS_PER_QUERY = 500
@@ -33,8 +34,8 @@ def reconcile(
     """
     if not load_ids or progress.rows == 0:
         return 0
-    ids = ", ".join(f"'{load_id}'" for load_id in load_ids)
-    loaded = _count(dataset, f"SELECT COUNT(*) FROM {table} WHERE _dlt_load_id IN ({ids})")
+    of_this_load = exp.column("_dlt_load_id", quoted=True).isin(*load_ids)
+    loaded = _count(dataset, table, exp.Count(this=exp.Star()), of_this_load)
     if loaded >= progress.rows:
         return loaded
     # Another run may have written the same records since, under its own load; and history (scd2) leaves a record that
@@ -51,16 +52,16 @@ def reconcile(
 def _missing(dataset: dlt.Dataset | DeltaDataset, table: str, primary_key: str, progress: ReadProgress) -> int:
     """Records of this load that have no row of their key."""
     missing = 0
-    primary_key = dataset.schema.naming.normalize_identifier(primary_key)
+    key = exp.column(dataset.schema.naming.normalize_identifier(primary_key), quoted=True)
+    keys = exp.Count(this=exp.Distinct(expressions=[key]))
     for batch in _batches(key for key in progress.ids if key not in progress.outside_window):
-        keys = ", ".join(_literal(key) for key in batch)
-        query = f"SELECT COUNT(DISTINCT {primary_key}) FROM {table} WHERE {primary_key} IN ({keys})"
-        missing += len(batch) - _count(dataset, query)
+        missing += len(batch) - _count(dataset, table, keys, key.isin(*batch))
     return missing
 
 
-def _count(dataset: dlt.Dataset | DeltaDataset, query: str) -> int:
-    row = dataset(query).fetchone()
+def _count(dataset: dlt.Dataset | DeltaDataset, table: str, what: exp.Count, rows: exp.Condition) -> int:
+    # sqlglot writes each name and each key as the destination reads them.
+    row = dataset(exp.select(what).from_(exp.table_(table, quoted=True)).where(rows)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -68,7 +69,3 @@ def _batches(ids: Iterable[Hashable]) -> Iterator[list[Hashable]]:
     iterator = iter(ids)
     while batch := list(islice(iterator, KEYS_PER_QUERY)):
         yield batch
-
-
-def _literal(key: Hashable) -> str:
-    return str(key) if isinstance(key, int | float) else "'" + str(key).replace("'", "''") + "'"

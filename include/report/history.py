@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dlt
+from sqlglot import exp
 
 REPORTS_TABLE = "_load_reports"
 _SCHEMA = "load_reports"
@@ -60,7 +61,9 @@ def read_reports(pipeline: dlt.Pipeline, resource: str) -> list[LoadReport]:
     with _history(pipeline) as history:
         if not history.default_schema_name:
             return []
-        query = f"SELECT {', '.join(_COLUMNS)} FROM {REPORTS_TABLE} WHERE resource = '{resource}'"
+        of_resource = exp.column("resource", quoted=True).eq(exp.Literal.string(resource))
+        columns = (exp.column(name, quoted=True) for name in _COLUMNS)
+        query = exp.select(*columns).from_(exp.table_(REPORTS_TABLE, quoted=True)).where(of_resource)
         return [LoadReport(*_in_utc(row)) for row in history.dataset()(query).fetchall()]
 
 

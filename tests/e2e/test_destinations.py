@@ -15,12 +15,17 @@ import psycopg2
 import pytest
 import sqlalchemy
 
+from include.load.left_over import MARK
 from tests.e2e.conftest import Deployment
 from tests.support.airflow_run import day, load_dag
 from tests.support.api_server import Answer, ApiServer, numbered
 
 MARIADB = ("127.0.0.1", 3306)
-# How a live run says that a staging schema is its own (`postgres_destination.staging_in_use`).
+# How a live run says that a staging schema is its own (`include/load/destinations/postgres/staging.py`).
+# What killed runs left, named as a run of ours names it; and what is only named like it. All are marked but the last two.
+DEAD, ALIVE = "datasets_raw_staging_deadbeef0123", "datasets_raw_staging_cafe00000000"
+LIKE = ["datasets_raw_staging_archive", "datasets_raw_staging_ABCDEF012345", "datasets_raw_copy_deadbeef0123"]
+UNMARKED = ["datasets_raw_staging_0123456789ab", "datasets_raw_stagingXcopy"]
 LOCK = "SELECT pg_advisory_lock(hashtextextended('staging ' || %s, 0))"
 
 
@@ -271,26 +276,25 @@ def test_what_killed_runs_left_in_mariadb_is_removed(mysql: Place, deployment: D
     deployment.destination(**mysql.connection)
     api.records = numbered(3)
     deployment.run()
-    mysql.query("CREATE DATABASE datasets_raw_staging_deadbeef")
-    mysql.query("CREATE TABLE datasets_raw_staging_deadbeef.datasets (id int)")
-    # Another underscore is no underscore.
-    mysql.query("CREATE DATABASE datasets_raw_stagingXcopy")
+    for database in (DEAD, *LIKE, *UNMARKED):
+        mysql.query(f"CREATE DATABASE {database}")
+        mysql.query(f"CREATE TABLE {database}.{'datasets' if database in UNMARKED else MARK} (id int)")
     deployment.run()
-    assert mysql.schemas() == {"datasets_raw", "datasets_raw_stagingXcopy"}
+    assert mysql.schemas() == {"datasets_raw", *LIKE, *UNMARKED}
 
 
 @pytest.mark.mysql
-def test_a_run_waits_for_its_turn_in_mariadb_whatever_database_its_connection_names(
+def test_a_run_waits_for_the_lock_in_mariadb_whatever_database_its_connection_names(
     mysql: Place, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("include.load.destination.LONGEST_TURN_SECONDS", 0)
+    monkeypatch.setattr("include.load.destinations.mysql.LONGEST_WAIT_SECONDS", 0)
     url = sqlalchemy.URL.create("mysql+pymysql", "root", "", *MARIADB, "test")
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as other:
         other.execute(sqlalchemy.text("SELECT GET_LOCK('datasets datasets_raw', 0)"))
         for database in ("test", None):
             deployment.destination(**{**mysql.connection, "schema": database})
-            assert "MariaDB gave this run no turn to write" in deployment.refused()
+            assert "MariaDB gave this run no lock to write" in deployment.refused()
     engine.dispose()
 
 
@@ -299,10 +303,14 @@ def test_what_killed_runs_left_beside_a_sqlite_file_is_removed(
 ) -> None:
     deployment.destination(**sqlite.connection)
     folder = Path(sqlite.connection["host"]).parent
-    dead = [folder / f"warehouse__datasets_raw_staging_deadbeef.db{end}" for end in ("", "-wal", "-shm")]
-    others = [folder / name for name in ("warehouse__datasets_raw_copy.db", "other__datasets_raw_staging_deadbeef.db")]
-    for file in (*dead, *others):
-        file.write_bytes(b"")
+    dead = [folder / f"warehouse__{DEAD}.db{end}" for end in ("", "-wal", "-shm")]
+    others = [folder / f"warehouse__{name}.db" for name in (*LIKE, *UNMARKED)]
+    others += [folder / f"other__{DEAD}.db", folder / f"warehouse__{DEAD}.txt", folder / "warehouse__no_database.db"]
+    for file in (dead[0], *others[:-1]):
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(f"CREATE TABLE {'datasets' if file.stem[11:] in UNMARKED else MARK} (id int)")
+    for file in (*dead[1:], others[-1]):
+        file.write_bytes(b"no database")
     api.records = numbered(3)
     deployment.run()
     assert sqlite.query("SELECT count(*) FROM datasets") == [(3,)]
@@ -318,14 +326,16 @@ def test_a_duckdb_file_of_a_connection_is_as_good_as_the_embedded_one(
     deployment.run()
     # What a killed run left.
     with duckdb.connect(duckdb_file.connection["host"]) as connection:
-        connection.execute("CREATE SCHEMA datasets_raw_staging_deadbeef")
+        for schema in (DEAD, *LIKE, *UNMARKED):
+            table = "datasets" if schema in UNMARKED else MARK
+            connection.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.{table} (id int)")
     api.records = AFTER
     deployment.run()
     assert duckdb_file.query(CONTENT) == EXPECTED["merge"][1]
     deployment.run(sync_mode="append")
     deployment.run(sync_mode="replace")
     assert duckdb_file.query(CONTENT) == EXPECTED["replace"][1]
-    assert duckdb_file.schemas() == {"datasets_raw"}
+    assert duckdb_file.schemas() == {"datasets_raw", *LIKE, *UNMARKED}
     # Nothing went into the embedded one.
     assert not deployment.database.exists()
 
@@ -423,16 +433,16 @@ def test_what_killed_runs_left_is_removed_and_what_is_in_use_stays(
     postgres: Place, deployment: Deployment, postgres_database: str, api: ApiServer
 ) -> None:
     deployment.destination(**postgres.connection)
-    dead, alive, other = "datasets_raw_staging_deadbeef", "datasets_raw_staging_cafe", "datasets_raw_copy"
-    for schema in (dead, alive, other):
-        postgres.query(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.datasets (id int)")
+    for schema in (DEAD, ALIVE, *LIKE, *UNMARKED):
+        table = "datasets" if schema in UNMARKED else MARK
+        postgres.query(f'CREATE SCHEMA "{schema}"; CREATE TABLE "{schema}".{table} (id int)')
     api.records = numbered(3)
     with closing(psycopg2.connect(postgres_database)) as connection:
-        connection.cursor().execute(LOCK, (alive,))
+        connection.cursor().execute(LOCK, (ALIVE,))
         deployment.run()
-        assert postgres.schemas() == {"datasets_raw", alive, other}
+        assert postgres.schemas() == {"datasets_raw", ALIVE, *LIKE, *UNMARKED}
     deployment.run()
-    assert postgres.schemas() == {"datasets_raw", other}
+    assert postgres.schemas() == {"datasets_raw", *LIKE, *UNMARKED}
 
 
 @pytest.mark.postgres

@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 from include.extract.columnar import batches
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.session import parse_json
-from include.load.destination import FILE_FORMATS
-from include.load.destinations.postgres import side_by_side_postgres
+from include.load.destinations import postgres
+from include.load.destinations.postgres.client import side_by_side_postgres
 
 Record = dict[str, Any]
 # Loads of pages of records.
@@ -545,4 +545,6 @@ def test_our_way_into_postgres_loads_what_dlt_loads(
     name = f"columns_{os.getpid()}_{next(_numbers)}"
     as_inserts = in_postgres(postgres_url, name, nested, False, "insert_values", dlt.destinations.postgres)
     assert [row["text"] for row in as_inserts[0]] == [record["text"] for record in AWKWARD]
-    assert in_postgres(postgres_url, name, nested, plain, FILE_FORMATS["postgres"], side_by_side_postgres) == as_inserts
+    assert (
+        in_postgres(postgres_url, name, nested, plain, postgres.Kind.file_format, side_by_side_postgres) == as_inserts
+    )

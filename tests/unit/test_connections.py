@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,18 +20,13 @@ from dlt.common.configuration.specs.config_providers_context import ConfigProvid
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from sqlalchemy.engine import make_url
 
-from include.configure import connections
-from include.configure.connections import (
-    API_CONN_ID,
-    DESTINATION_CONN_ID,
-    DESTINATION_REQUIREMENTS,
-    DestinationValues,
-    api_values,
-    destination_values,
-    missing_requirement,
-)
+from include.configure.api_connection import api_values
+from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID
 from include.errors import ConfigurationError
-from include.load.destinations import table as destinations
+from include.load import destinations, kind
+from include.load.files import DELTA_REQUIREMENT
+from include.load.kind import DestinationValues
+from include.load.kinds import kind_of, kinds
 
 PROJECT = Path(__file__).parents[2]
 SECRET = "s3cr3t/+key=%&"
@@ -58,6 +56,14 @@ def through_uri(fields: dict[str, Any]) -> Connection:
 
 def through_json(fields: dict[str, Any]) -> Connection:
     return Connection.from_json(as_fields(fields).as_json(), conn_id=DESTINATION_CONN_ID)
+
+
+def destination_values(connection: Connection) -> DestinationValues:
+    return kind_of(connection).values_of(connection)
+
+
+def missing_requirement(connection: Connection) -> str | None:
+    return kind_of(connection).missing_requirement(destination_values(connection))
 
 
 def resolved(values: DestinationValues) -> Any:
@@ -383,7 +389,7 @@ def test_dlt_resolves_a_complete_connection(case: Case, form: Callable[[dict[str
     values = destination_values(form(case.fields))
     config = resolved(values)
     assert config.destination_type == values.destination_type
-    assert values.dialect == case.dialect
+    assert kind_of(form(case.fields)).dialect == case.dialect
     assert {name: getattr(config.credentials, name) for name in case.resolves_to} == case.resolves_to
     assert values.options == case.options
     for name in case.options.keys() - {"bucket_url"}:
@@ -405,9 +411,9 @@ def test_each_missing_field_is_named_with_its_connection(case: Case, dropped: st
 
 
 def test_every_supported_type_has_a_case_and_a_requirement() -> None:
-    types = set(destinations.DESTINATIONS)
+    types = set(kinds())
     assert {case.fields["conn_type"] for case in CASES} == types
-    assert set(DESTINATION_REQUIREMENTS) == types
+    assert {conn_type for conn_type, kind in kinds().items() if len(kind.requirement) == 2} == types
 
 
 def test_the_mysql_url_is_one_sqlalchemy_reads() -> None:
@@ -454,7 +460,7 @@ def test_what_cannot_work_is_refused_with_its_field_and_without_its_value(fields
 def test_an_unknown_type_is_answered_with_the_supported_ones() -> None:
     with pytest.raises(ConfigurationError) as caught:
         destination_values(as_fields({"conn_type": "oracle"}))
-    assert all(f"`{conn_type}`" in str(caught.value) for conn_type in destinations.DESTINATIONS)
+    assert all(f"`{conn_type}`" in str(caught.value) for conn_type in kinds())
 
 
 def test_an_extra_that_is_not_json_is_refused_not_lost() -> None:
@@ -514,34 +520,35 @@ def test_a_secret_is_redacted_without_the_blanks_that_dlt_strips() -> None:
 
 
 def test_a_missing_driver_is_answered_with_the_file_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(destinations, "find_spec", lambda name: None)
+    monkeypatch.setattr(kind, "find_spec", lambda name: None)
     for case in CASES:
-        module, file = DESTINATION_REQUIREMENTS[case.fields["conn_type"]]
-        sentence = missing_requirement(destination_values(as_fields(case.fields)))
+        module, file = kinds()[case.fields["conn_type"]].requirement
+        sentence = missing_requirement(as_fields(case.fields))
         assert sentence is not None
         assert f"`{module}`" in sentence
         assert f"-r {file} " in sentence
 
 
 def test_a_driver_that_is_there_is_not_asked_for_and_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = destination_values(as_fields(CASES[0].fields))
-    assert missing_requirement(values) is None
-    monkeypatch.setattr(destinations, "DESTINATION_REQUIREMENTS", {"postgres": ("no_such_package.driver", "x.txt")})
-    assert "no_such_package.driver" in str(missing_requirement(values))
+    connection = as_fields(CASES[0].fields)
+    assert missing_requirement(connection) is None
+    monkeypatch.setattr(type(kinds()["postgres"]), "requirement", ("no_such_package.driver", "x.txt"))
+    assert "no_such_package.driver" in str(missing_requirement(connection))
 
 
 @pytest.mark.parametrize("fields", [AWS, {"conn_type": "fs", "extra": {"path": "/data/files"}}])
 def test_delta_tables_need_a_module_of_their_own(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    values = destination_values(as_fields({**fields, "extra": {**fields["extra"], "table_format": "delta"}}))
+    connection = as_fields({**fields, "extra": {**fields["extra"], "table_format": "delta"}})
+    values = destination_values(connection)
     assert values.table_format == "delta"
     # Not an option of dlt's destination: there it belongs to a table.
     assert values.options == destination_values(as_fields(fields)).options
     assert destination_values(as_fields(fields)).table_format is None
-    monkeypatch.setattr(destinations, "find_spec", lambda name: None if name == "deltalake" else object())
-    assert "`pip install -r requirements-destinations/delta.txt " in str(missing_requirement(values))
+    monkeypatch.setattr(kind, "find_spec", lambda name: None if name == "deltalake" else object())
+    assert "`pip install -r requirements-destinations/delta.txt " in str(missing_requirement(connection))
 
 
-REQUIREMENT_FILES = {file for _, file in (*DESTINATION_REQUIREMENTS.values(), destinations.DELTA_REQUIREMENT)}
+REQUIREMENT_FILES = {file for _, file in (*(kind.requirement for kind in kinds().values()), DELTA_REQUIREMENT)}
 
 
 @pytest.mark.parametrize("file", sorted(REQUIREMENT_FILES))
@@ -654,10 +661,39 @@ def test_options_may_hold_a_token_and_are_not_shown() -> None:
 
 
 def test_the_mapping_imports_neither_airflow_nor_dlt() -> None:
-    for module in (connections, destinations):
-        lines = Path(str(module.__file__)).read_text().splitlines()
-        imports = [line for line in lines if line.lstrip().startswith(("import ", "from "))]
-        assert not [line for line in imports if line.split()[1].split(".")[0] in ("airflow", "dlt")]
+    program = """
+        import sys
+        from types import SimpleNamespace
+        from include.configure.api_connection import api_values
+        from include.load.kinds import kind_of, kinds
+
+        nothing = dict.fromkeys(("conn_type", "host", "schema", "login", "password", "port"))
+        api_values(SimpleNamespace(**nothing | {"conn_id": "a", "conn_type": "http", "host": "h", "password": "p"}, extra_dejson={}))
+        duckdb = SimpleNamespace(**nothing | {"conn_id": "d", "conn_type": "duckdb", "host": "file"}, extra_dejson={})
+        kind = kind_of(duckdb)
+        assert kind.missing_requirement(kind.values_of(duckdb)) is None
+        print(len(kinds()), *{"airflow", "dlt", "duckdb", "psycopg2", "sqlalchemy"} & set(sys.modules))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(len(kinds()))]
+
+
+def test_a_new_destination_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kind_of_a_test.py").write_text(
+        "from include.load.kind import DATABASE, DestinationKind\n"
+        "class Kind(DestinationKind):\n"
+        "    conn_type, destination_type, fields = 'of_a_test', 'dummy', (DATABASE,)\n"
+        "    requirement = ('json', 'requirements.txt')\n"
+    )
+    monkeypatch.setattr(destinations, "__path__", [*destinations.__path__, str(tmp_path)])
+    kinds.cache_clear()
+    try:
+        connection = as_fields({"conn_type": "of_a_test", "schema": "dw"})
+        assert kind_of(connection).values_of(connection) == DestinationValues("dummy", {"database": "dw"}, {}, ())
+    finally:
+        kinds.cache_clear()
 
 
 # --- loads, for real ---

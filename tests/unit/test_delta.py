@@ -1,10 +1,15 @@
 """What each sync mode is in a Delta table, without one: tests/e2e/test_delta_tables.py loads."""
 
+import json
+
 import pytest
+from airflow.sdk import Connection
 
 from include.decide.sync_mode import SYNC_MODES
 from include.errors import ConfigurationError
-from include.load.destinations.delta import MODES_OF_FILES, refuse_other_format, table_hints
+from include.load.delta import check_format, table_hints
+from include.load.destination import open_destination
+from include.load.files import DELTA_MODES
 
 
 def test_a_run_that_appends_may_only_delete_its_own_rows() -> None:
@@ -14,7 +19,7 @@ def test_a_run_that_appends_may_only_delete_its_own_rows() -> None:
     assert hints["primary_key"] == ["id", "_run_id"]
 
 
-@pytest.mark.parametrize("mode", MODES_OF_FILES["delta"])
+@pytest.mark.parametrize("mode", DELTA_MODES)
 def test_every_mode_makes_a_delta_table(mode: str) -> None:
     assert table_hints("delta", SYNC_MODES[mode], "id", "run")["table_format"] == "delta"
 
@@ -24,7 +29,9 @@ def test_plain_files_need_no_hint() -> None:
 
 
 def test_a_table_without_columns_has_no_format_yet() -> None:
-    refuse_other_format(None, "delta", SYNC_MODES["merge"])
-    refuse_other_format({"name": "datasets", "columns": {}}, "delta", SYNC_MODES["merge"])
+    folder = {"conn_type": "fs", "extra": json.dumps({"path": "/data", "table_format": "delta"})}
+    destination = open_destination(Connection(conn_id="datasets_destination", **folder), "run")
+    destination.check_table(SYNC_MODES["merge"], None)
+    check_format({"name": "datasets", "columns": {}}, "delta", SYNC_MODES["merge"])
     with pytest.raises(ConfigurationError, match="was made of plain files"):
-        refuse_other_format({"name": "datasets", "columns": {"id": {"name": "id"}}}, "delta", SYNC_MODES["merge"])
+        check_format({"name": "datasets", "columns": {"id": {"name": "id"}}}, "delta", SYNC_MODES["merge"])

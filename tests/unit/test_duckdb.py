@@ -9,8 +9,8 @@ import pytest
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from include.load.destinations import duckdb as duckdb_destination
-from include.load.destinations.duckdb import kept_open, lean_duckdb
+from include.load.destinations.duckdb import client as duckdb_destination
+from include.load.destinations.duckdb.client import kept_open, lean_duckdb
 
 
 def load(home: Path, rows: int, **credentials: Any) -> tuple[Any, str]:

@@ -22,7 +22,7 @@ from include.decide.retry_policy import CausalRetryPolicy
 from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
 from include.extract.source import api_source
-from include.load.destinations.postgres import side_by_side_postgres
+from include.load.destinations.postgres.client import side_by_side_postgres
 from tests.support.api_server import ApiServer
 from tests.unit.conftest import causes
 

@@ -11,9 +11,12 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 
 from include.apis.datasets import DATASETS
 from include.configure import provider as config_provider
+from include.configure.api_connection import api_values
+from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID, look_up
 from include.configure.options import resolve_options
 from include.configure.provider import ConnectionsProvider, register_connections
 from include.errors import ConfigurationError
+from include.load.kinds import kind_of
 
 KEY = "s3cr3t/+key=%&"
 
@@ -45,21 +48,26 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     backend.add(
         "datasets_destination", conn_type="postgres", host="db", login="loader", password="pw-of-db", schema="dw"
     )
-    monkeypatch.setattr(config_provider.Connection, "get", backend.get)
+    monkeypatch.setattr(Connection, "get", backend.get)
     monkeypatch.setattr(config_provider, "mask_secret", lambda _: None)
     return backend
+
+
+def register() -> ConnectionsProvider:
+    """What a task does at its start."""
+    api, destination = api_values(look_up(API_CONN_ID)), look_up(DESTINATION_CONN_ID)
+    return register_connections(api, kind_of(destination).values_of(destination) if destination else None)
 
 
 @pytest.fixture
 def registered(backend: Backend, dlt_home: object) -> ConnectionsProvider:
     """The provider in dlt's list, as in a task."""
-    return register_connections()
+    return register()
 
 
 def test_the_values_of_the_contract_resolve_and_each_connection_is_looked_up_once(
     registered: ConnectionsProvider, backend: Backend
 ) -> None:
-    assert backend.asked == [], "nothing is looked up before it is needed"
     assert dlt.secrets["api_key"] == KEY
     assert dlt.secrets["sources.datasets.api_key"] == KEY
     assert dlt.config["sources.datasets.base_url"] == "https://api.example.com"
@@ -73,7 +81,7 @@ def test_other_sections_and_pipelines_look_nothing_up(registered: ConnectionsPro
     for sections in ((), ("runtime",), ("load",), ("normalize", "data_writer")):
         assert registered.get_value("anything", str, None, *sections)[0] is None
     assert registered.get_value("api_key", str, "some_pipeline")[0] is None
-    assert backend.asked == []
+    assert sorted(backend.asked) == ["datasets_api", "datasets_destination"]
 
 
 def test_the_connection_wins_over_the_environment(
@@ -86,7 +94,7 @@ def test_the_connection_wins_over_the_environment(
 
 
 def test_registering_again_replaces_the_provider(registered: ConnectionsProvider) -> None:
-    second = register_connections()
+    second = register()
     providers = Container()[PluggableRunContext].providers.providers
     assert providers[0] is second
     assert [type(provider) for provider in providers].count(ConnectionsProvider) == 1
@@ -101,13 +109,13 @@ def test_registering_again_replaces_the_provider(registered: ConnectionsProvider
     ],
 )
 def test_what_is_missing_is_one_sentence_without_a_value(
-    registered: ConnectionsProvider, backend: Backend, fields: dict[str, Any] | None, said: str
+    backend: Backend, dlt_home: object, fields: dict[str, Any] | None, said: str
 ) -> None:
     del backend.connections["datasets_api"]
     if fields:
         backend.add("datasets_api", **fields)
     with pytest.raises(ConfigurationError) as caught:
-        resolve_options(DATASETS)
+        register()
     assert said in str(caught.value)
     assert "datasets_api" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -116,16 +124,15 @@ def test_what_is_missing_is_one_sentence_without_a_value(
 
 def test_a_misspelt_option_is_refused_and_other_extras_are_left_alone(backend: Backend, dlt_home: object) -> None:
     backend.connections["datasets_api"].extra = '{"cursorpath": "updated_at", "verify_hostname": true}'
-    register_connections()
     with pytest.raises(ConfigurationError, match="Did you mean `cursor_path`"):
-        resolve_options(DATASETS)
+        register()
     backend.connections["datasets_api"].extra = '{"verify_hostname": true}'
-    register_connections()
+    register()
     assert resolve_options(DATASETS).cursor_path is None
 
 
 def test_without_a_destination_connection_there_is_none(backend: Backend, dlt_home: object) -> None:
     del backend.connections["datasets_destination"]
-    provider = register_connections()
-    assert provider.destination is None
+    assert look_up(DESTINATION_CONN_ID) is None
+    provider = register()
     assert provider.get_value("host", str, None, "destination", "postgres", "credentials")[0] is None

@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 
 from include.apis.datasets import DATASETS
-from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID, api_values, destination_values
+from include.configure.api_connection import api_values
+from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID
 from include.configure.options import SourceOptions
 from include.configure.settings import Settings
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
 from include.extract.completeness import MAX_PASSES
 from include.extract.session import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
-from include.load.destinations.delta import MODES_OF_FILES
-from include.load.destinations.table import DELTA_REQUIREMENT, DESTINATION_REQUIREMENTS, DESTINATIONS
+from include.load.files import DELTA_MODES, DELTA_REQUIREMENT
+from include.load.kinds import kind_of, kinds
 from include.report.history import REPORTS_TABLE, LoadReport
 
 PROJECT = Path(__file__).parents[2]
@@ -133,7 +134,7 @@ def test_options_that_are_named_elsewhere_are_there() -> None:
     known = set(SourceOptions.get_resolvable_fields())
     of_destinations = {
         source.removeprefix("extra.")
-        for row in DESTINATIONS.values()
+        for row in kinds().values()
         for field in (*row.fields, *row.options)
         for source in field.sources
     }
@@ -204,14 +205,14 @@ def test_the_columns_of_the_history_are_all_explained() -> None:
 
 def test_the_table_of_destinations_is_that_of_the_code() -> None:
     in_readme = {code_of(row[0])[0]: row for row in rows(section("Destinations"), "connection type")}
-    assert set(in_readme) == set(DESTINATIONS)
+    assert set(in_readme) == set(kinds())
     for conn_type, (_, destination, required, install, modes, _) in in_readme.items():
-        entry = DESTINATIONS[conn_type]
+        entry = kinds()[conn_type]
         assert code_of(destination) == [entry.destination_type]
-        required_file, of_delta = DESTINATION_REQUIREMENTS[conn_type][1], DELTA_REQUIREMENT[1]
+        required_file, of_delta = entry.requirement[1], DELTA_REQUIREMENT[1]
         if entry.destination_type == "filesystem":
             assert install == f"{required_file}; Delta: {of_delta}"
-            assert modes == f"`replace`; Delta: {', '.join(f'`{mode}`' for mode in MODES_OF_FILES['delta'])}"
+            assert modes == f"`replace`; Delta: {', '.join(f'`{mode}`' for mode in DELTA_MODES)}"
         else:
             assert (install, modes) == (required_file, "all")
         for field in (*entry.fields, *entry.options):
@@ -385,7 +386,7 @@ def test_the_example_connections_are_ones_that_the_project_takes() -> None:
     assert set(values.options) <= set(SourceOptions.get_resolvable_fields())
     assert f"DEMO_API_KEY={values.api_key} " in README
     assert f"--port {values.base_url.rpartition(':')[2]}`" in README
-    assert destination_values(destination).destination_type == "postgres"
+    assert kind_of(destination).values_of(destination).destination_type == "postgres"
 
 
 def connection(conn_id: str, extra: dict[str, Any] | None = None, **given: Any) -> Any:

@@ -6,7 +6,7 @@ import pytest
 from dlt.common.schema import Schema
 
 from include.errors import TransientError
-from include.load.schema_union import knows_all, refuse_collision, union
+from include.load.schema_union import check_collision, knows_all, union
 
 
 def schema(**columns: Any) -> Schema:
@@ -45,7 +45,7 @@ def test_both_are_in_the_union_and_neither_is_changed() -> None:
 
 def test_a_column_that_was_only_null_in_one_has_the_type_of_the_other() -> None:
     ours, stored = schema(a=None, b="bigint"), schema(a="double", b=None)
-    refuse_collision(ours, stored)
+    check_collision(ours, stored)
     assert types(union(ours, stored)) == {"a": "double", "b": "bigint"}
     assert not knows_all(ours, stored)
 
@@ -71,6 +71,6 @@ def test_where_both_speak_of_the_same_ours_counts() -> None:
 )
 def test_what_does_not_fit_is_tried_again(stored: Schema, sentence: str) -> None:
     with pytest.raises(TransientError, match=sentence):
-        refuse_collision(schema(a="bigint"), stored)
+        check_collision(schema(a="bigint"), stored)
     # The other way round, a table that only this load has is no collision.
-    refuse_collision(with_child(schema(b="text"), "datasets__b"), schema(c="text"))
+    check_collision(with_child(schema(b="text"), "datasets__b"), schema(c="text"))

@@ -1,8 +1,8 @@
 """dlt's DuckDB destination for large loads in little memory and time.
 
 In: what dlt's own `duckdb` destination takes. Out: the same destination, except that the file stays open from the first
-job to the last, that DuckDB begins with little memory and is given all of it only when it asks, and that it loads one
-file at a time, each on all cores.
+job to the last, that all statements of a job are one transaction, that DuckDB begins with little memory and is given all of it
+only when it asks, and that it loads one file at a time, each on all cores.
 
 DuckDB writes what it still holds into the file when the last connection of the process closes, and dlt closes its
 connection after each job: a load of 100,000 records with child tables did that three times, for a quarter of its time.
@@ -10,7 +10,7 @@ And the memory that DuckDB takes is what it may take, 80 % of the machine's, not
 1,000,000 records and their child tables as well, and it says so where it does not suffice (records of 50 kB, say).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +18,12 @@ import duckdb as database
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import LoadJob, RunnableLoadJob
 from dlt.destinations.exceptions import DatabaseTransientException
-from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.duckdb.factory import duckdb
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from dlt.destinations.job_client_impl import SqlLoadJob
+
+from include.load import sql
 
 MEMORY_AT_FIRST = "100MB"
 
@@ -33,44 +36,56 @@ def kept_open(path: Path) -> Iterator[None]:
     """
     with database.connect(str(path)) as connection:
         # What the user sets (`global_config`) comes later, with dlt's own connection, and so it wins.
-        connection.execute(f"SET GLOBAL memory_limit = '{MEMORY_AT_FIRST}'")
+        connection.execute(f"SET GLOBAL memory_limit = {sql.literal(MEMORY_AT_FIRST, 'duckdb')}")
         # Rows are no list: half the time for a file, as all cores write it.
         connection.execute("SET GLOBAL preserve_insertion_order = false")
         yield
 
 
+class _WithAllMemoryIfNeeded(RunnableLoadJob):
+    """A job that runs once more with DuckDB's own limit when the one at first was too low."""
+
+    def run(self) -> None:
+        """Run dlt's job. Its statement, or the transaction of several, leaves nothing behind when it fails."""
+        try:
+            super().run()  # type: ignore[safe-super]  # mixed in before a job that has one
+        except DatabaseTransientException as error:
+            client = self._job_client
+            assert isinstance(client, DuckDbClient)
+            limited = "memory_limit" in (client.config.credentials.global_config or {})
+            if limited or not isinstance(error.dbapi_exception, database.OutOfMemoryException):
+                raise
+            _allow_all_memory(client.sql_client)
+            super().run()  # type: ignore[safe-super]
+
+
+class FileJob(_WithAllMemoryIfNeeded, DuckDbCopyJob):
+    """A file into its staging table, or its table."""
+
+
+class StatementsJob(_WithAllMemoryIfNeeded, SqlLoadJob):
+    """The merge or the replacement."""
+
+
 class LeanClient(DuckDbClient):
-    """dlt's client, whose jobs run once more with DuckDB's own limit when the one at first was too low."""
+    """dlt's client with jobs of our own for Parquet files and for statements."""
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        """dlt's job for the file."""
-        job = super().create_load_job(table, file_path, load_id, restore)
-        if isinstance(job, RunnableLoadJob) and "memory_limit" not in (self.config.credentials.global_config or {}):
-            job.run = _with_all_memory_if_needed(job, job.run)  # type: ignore[method-assign]
-        return job
-
-
-def _with_all_memory_if_needed(job: RunnableLoadJob, run: Callable[[], None]) -> Callable[[], None]:
-    def run_again_if_needed() -> None:
-        try:
-            run()
-        except DatabaseTransientException as error:
-            if not isinstance(error.dbapi_exception, database.OutOfMemoryException):
-                raise
-            # The statement, or the transaction of several, has left nothing behind.
-            _allow_all_memory(job._job_client.sql_client)  # type: ignore[attr-defined]
-            run()
-
-    return run_again_if_needed
+        """The job for the file."""
+        if StatementsJob.is_sql_job(file_path):
+            return StatementsJob(file_path)
+        if file_path.endswith(".parquet"):
+            return FileJob(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
 
 
 def _allow_all_memory(client: DuckDbSqlClient) -> None:
     # RESET finds DuckDB's own limit again, but does not apply it (1.5.5).
     client.execute_sql("RESET GLOBAL memory_limit")
     ((limit,),) = client.execute_sql("SELECT current_setting('memory_limit')") or ()
-    client.execute_sql(f"SET GLOBAL memory_limit = '{limit}'")
+    client.execute_sql(f"SET GLOBAL memory_limit = {sql.literal(limit, 'duckdb')}")
 
 
 class lean_duckdb(duckdb):  # dlt names its destinations in lower case
@@ -78,6 +93,9 @@ class lean_duckdb(duckdb):  # dlt names its destinations in lower case
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         capabilities = super()._raw_capabilities()
+        # dlt opens a transaction by itself only around statements in which it finds CREATE, ALTER or DROP: a process that
+        # dies between a DELETE and its INSERT would leave the table empty.
+        capabilities.supports_transactions = True
         # DuckDB uses all cores for each file, and several at once only share its memory.
         capabilities.loader_parallelism_strategy = "sequential"
         return capabilities

@@ -1,26 +1,21 @@
-"""Delta tables in a folder or bucket: what each sync mode is there, what is refused, how they are read back.
+"""Delta tables in a folder or bucket: what each sync mode is there, what is checked, how they are read back.
 
 In: the sync mode and the run. Out: hints for dlt's resource; or an error before the first request. A Delta table changes
 in one commit, but two tables in two: so a load has one table, with nested values as JSON. dlt merges into Delta tables by
 `upsert`, or by `cdc`, which also deletes what is missing of a part of the table (its `common/libs/deltalake.py`, 1.31.0).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import dlt
 import duckdb
 import pyarrow as pa
 from dlt.common.schema.typing import TTableSchema
+from sqlglot import exp
 
-from include.decide.sync_mode import RUN_COLUMN, SyncMode, SyncModeName
+from include.decide.sync_mode import RUN_COLUMN, SyncMode
 from include.errors import ConfigurationError
-
-# By `table_format`; None: plain files, which dlt can only replace.
-MODES_OF_FILES: Mapping[str | None, tuple[SyncModeName, ...]] = {
-    None: ("replace",),
-    "delta": ("merge", "replace", "append"),
-}
+from include.load import sql
 
 
 def table_hints(table_format: str | None, mode: SyncMode, primary_key: str, run_name: str) -> dict[str, Any]:
@@ -32,8 +27,8 @@ def table_hints(table_format: str | None, mode: SyncMode, primary_key: str, run_
     if mode.name == "merge":
         return {"table_format": "delta", "write_disposition": {"disposition": "merge", "strategy": "upsert"}}
     # The rows of this run become what it has read now. dlt fills in the name of the table, at `{table}`.
-    run = run_name.replace("'", "''").replace("{", "{{").replace("}", "}}")
-    own_rows = f"{{table}}.{RUN_COLUMN} = '{run}'"
+    run = sql.literal(run_name).replace("{", "{{").replace("}", "}}")
+    own_rows = f"{{table}}.{RUN_COLUMN} = {run}"
     return {
         "table_format": "delta",
         "write_disposition": {"disposition": "merge", "strategy": "cdc", "destination_scope": own_rows},
@@ -42,7 +37,7 @@ def table_hints(table_format: str | None, mode: SyncMode, primary_key: str, run_
     }
 
 
-def refuse_child_tables(table_format: str | None, nested: str) -> None:
+def check_child_tables(table_format: str | None, nested: str) -> None:
     """Raise ConfigurationError (permanent) unless nested values stay in their record of a Delta table."""
     if table_format and nested != "json":
         raise ConfigurationError(
@@ -51,12 +46,12 @@ def refuse_child_tables(table_format: str | None, nested: str) -> None:
         )
 
 
-def refuse_other_format(table: TTableSchema | None, table_format: str | None, mode: SyncMode) -> None:
+def check_format(table: TTableSchema, table_format: str | None, mode: SyncMode) -> None:
     """Raise ConfigurationError (permanent) when the table was made in another format, or cannot be merged into.
 
-    `table` is the table as the destination knows it; None: there is none yet.
+    `table` is the table as the destination knows it.
     """
-    if table is None or not table["columns"]:
+    if not table["columns"]:
         return
     made_as = table.get("table_format")
     if made_as != table_format:
@@ -83,11 +78,11 @@ class DeltaDataset:
         self.schema = pipeline.default_schema
         self._pipeline, self._table = pipeline, table
 
-    def __call__(self, query: str) -> duckdb.DuckDBPyRelation:
+    def __call__(self, query: exp.Select) -> duckdb.DuckDBPyRelation:
         """The answer, from the table as it is after its last commit."""
         from deltalake import QueryBuilder
         from dlt.common.libs.deltalake import get_delta_tables
 
         (table,) = get_delta_tables(self._pipeline, self._table).values()
-        answer = QueryBuilder().register(self._table, table).execute(query).read_all()
+        answer = QueryBuilder().register(self._table, table).execute(query.sql()).read_all()
         return duckdb.connect().from_arrow(pa.table(answer))

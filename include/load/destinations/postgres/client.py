@@ -3,11 +3,9 @@
 In: what dlt's own `postgres` destination takes. Out: the same destination, except that runs create tables and change
 columns one after the other, that each adds to what the others know of them, that a load's merge or replacement of a
 table waits for that of another, and that what is staged has no index. Reading the API, normalizing and staging still
-happen side by side. Without the turns, two loads that meet create the same table
+happen side by side. Without the locks, two loads that meet create the same table
 ("duplicate key value violates unique constraint pg_type_typname_nsp_index"), and two merges of the same records
 both insert them: neither transaction sees what the other deleted (ran; tests/scheduler/test_side_by_side.py).
-
-The locks are PostgreSQL's advisory locks (its manual, 13.3.5): the server frees them when a run dies.
 """
 
 import json
@@ -15,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg2
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import FollowupJobRequest, LoadJob, StateInfo
 from dlt.common.schema import Schema
@@ -25,16 +22,17 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob, SqlStagingReplaceFollowupJob
 
-from include.load.destinations.postgres_copy import JsonbTypeMapper, ParquetCopyJob
-from include.load.schema_union import knows_all, refuse_collision, union
+from include.load.destinations.postgres import locks
+from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.schema_union import check_collision, knows_all, union
 
 
 class SideBySideClient(PostgresClient):
-    """dlt's client, taking turns where PostgreSQL alone would let two runs collide."""
+    """dlt's client, with locks where PostgreSQL alone would let two runs collide."""
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
         """Create the schema, or truncate this run's own staging tables."""
-        with self._alone():
+        with self._tables_locked():
             super().initialize_storage(truncate_tables)  # type: ignore[arg-type]  # as in dlt: None is none
 
     def update_stored_schema(
@@ -47,9 +45,9 @@ class SideBySideClient(PostgresClient):
 
         Raises TransientError where that does not fit what this run has read.
         """
-        with self._alone():
+        with self._tables_locked():
             if stored := self._stored_by_others():
-                refuse_collision(self.schema, stored)
+                check_collision(self.schema, stored)
             # dlt says None, and leaves it out of its types.
             return super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
 
@@ -106,72 +104,34 @@ class SideBySideClient(PostgresClient):
         return super().create_load_job(table, file_path, load_id, restore)
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
-        return [_MergeInTurn.from_table_chain(table_chain, self.sql_client)]
+        return [_MergeUnderLock.from_table_chain(table_chain, self.sql_client)]
 
     def _create_replace_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
-        return [_ReplaceInTurn.from_table_chain(table_chain, self.sql_client)]
+        return [_ReplaceUnderLock.from_table_chain(table_chain, self.sql_client)]
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        # On a connection of its own: dlt resets the client's after an error that it expects (a table that is not
-        # there yet), and a reset frees advisory locks.
-        connection = psycopg2.connect(self.sql_client.credentials.to_native_representation())
-        try:
-            connection.autocommit = True
-            connection.cursor().execute(f"SELECT pg_advisory_lock({_key(f'ddl {self.sql_client.dataset_name}')})")
+    def _tables_locked(self) -> Iterator[None]:
+        with locks.session(self.sql_client.credentials) as cursor:
+            locks.lock(cursor, f"ddl {self.sql_client.dataset_name}")
             yield
-        finally:
-            connection.close()
 
 
-class _MergeInTurn(SqlMergeFollowupJob):
+class _MergeUnderLock(SqlMergeFollowupJob):
     @classmethod
     def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
-        return [_lock_until_commit(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
+        return [_table_locked(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
 
 
-class _ReplaceInTurn(SqlStagingReplaceFollowupJob):
+class _ReplaceUnderLock(SqlStagingReplaceFollowupJob):
     @classmethod
     def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
-        return [_lock_until_commit(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
+        return [_table_locked(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
 
 
-@contextmanager
-def staging_in_use(client: PostgresClient) -> Iterator[None]:
-    """Mark this run's staging schema as in use, and drop those that killed runs left behind.
-
-    The mark is an advisory lock of the session, so it ends with the process, however that ends.
-    """
-    own, base = client.sql_client.staging_dataset_name, client.sql_client.dataset_name
-    connection = psycopg2.connect(client.sql_client.credentials.to_native_representation())
-    try:
-        connection.autocommit = True
-        cursor = connection.cursor()
-        cursor.execute(f"SELECT pg_advisory_lock({_key(f'staging {own}')})")
-        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (f"{base}_staging_",))
-        for (left_over,) in cursor.fetchall():
-            if left_over == own:
-                continue
-            cursor.execute(f"SELECT pg_try_advisory_lock({_key(f'staging {left_over}')})")
-            if cursor.fetchone() == (True,):
-                cursor.execute(f'DROP SCHEMA IF EXISTS "{left_over}" CASCADE')
-                cursor.execute(f"SELECT pg_advisory_unlock({_key(f'staging {left_over}')})")
-        yield
-    finally:
-        connection.close()
-
-
-def _lock_until_commit(table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> str:
+def _table_locked(table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> str:
     # dlt runs the statements of one job in one transaction.
     table = sql_client.make_qualified_table_name(str(table_chain[0]["name"]))
-    return f"SELECT pg_advisory_xact_lock({_key(f'table {table}')});"
-
-
-def _key(name: str) -> str:
-    # Each kind of lock names itself: this run's staging schema is in use all the while that its tables are made.
-    # hashtextextended: the 64-bit key that an advisory lock takes, from a name that people can read.
-    literal = name.replace("'", "''")
-    return f"hashtextextended('{literal}', 0)"
+    return locks.lock_until_commit(f"table {table}")
 
 
 class side_by_side_postgres(postgres):  # dlt names its destinations in lower case
@@ -179,7 +139,7 @@ class side_by_side_postgres(postgres):  # dlt names its destinations in lower ca
 
     @property
     def client_class(self) -> type[PostgresClient]:
-        """The client that takes turns."""
+        """The client with locks."""
         return SideBySideClient
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:

@@ -1,0 +1,34 @@
+"""The table as earlier loads have left it in dlt's schema.
+
+In: the sync mode, and dlt's description of the table. Out: an error before the first request, where this load would spoil
+the table; the description without what would change this load's meaning.
+"""
+
+from dlt.common.schema.typing import TTableSchema
+
+from include.decide.sync_mode import SyncMode
+from include.errors import ConfigurationError
+
+
+def check_history(mode: SyncMode, table: TTableSchema) -> None:
+    """Raise ConfigurationError (permanent) when the table was made for another kind of history."""
+    if "name" not in table:
+        return
+    keeps_history = any(column.get("x-valid-to") for column in table["columns"].values())
+    if keeps_history == (mode.name == "scd2") or not table["columns"]:
+        return
+    kept = "keeps history (scd2)" if keeps_history else "keeps no history"
+    raise ConfigurationError(
+        f"The table `{table['name']}` {kept}, and the sync mode `{mode.name}` would spoil it. Load into it in the mode that "
+        "it was made with, or drop the destination's schema to begin anew."
+    )
+
+
+def forget_keys(table: TTableSchema) -> None:
+    """Take off, in place, the keys that earlier loads left in the table's schema; the source says its own.
+
+    dlt adds up what it has ever been told: an append into a table of a merge would still match rows by their id.
+    """
+    for column in table["columns"].values():
+        column.pop("primary_key", None)
+        column.pop("merge_key", None)
