@@ -19,9 +19,8 @@ from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, S
 from include.decide.window import LoadWindow, format_instant, parse_cursor
 from include.errors import ResponseShapeError
 from include.extract.columnar.batches import ColumnarBatches
+from include.extract.failures import raise_failure
 from include.extract.paginators.offset import ReadProgress, WholeReadPaginator
-from include.extract.prefetch import ReadAhead
-from include.extract.request_budget import RequestBudget
 from include.extract.session import open_session
 from include.redaction import register
 
@@ -70,11 +69,11 @@ def rest_config(
     paginator: WholeReadPaginator,
 ) -> RESTAPIConfig:
     """The declarative configuration: client, authentication, endpoint, pagination."""
-    budget = RequestBudget(options.max_parallel_requests, options.requests_per_second)
-    session = open_session(options.max_parallel_requests, budget)
-    ahead = ReadAhead(session, paginator.upcoming, options.offset_param, options.max_parallel_requests, budget)
+    session = open_session(
+        options.max_parallel_requests, options.requests_per_second, options.offset_param, paginator.upcoming
+    )
     # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
-    paginator.on_end = lambda: ahead.end()
+    paginator.on_end = lambda: session.end_read()
     return {
         "client": {
             "base_url": options.base_url,
@@ -100,6 +99,7 @@ def rest_config(
                     # Compiled: dlt would compile a text anew for each page.
                     "data_selector": json_path("data_selector", options.data_selector),
                     "paginator": paginator,
+                    "response_actions": [raise_failure],
                 },
             }
         ],
