@@ -21,9 +21,8 @@ from include.errors import ResponseShapeError
 from include.extract.answer import AnswerReader, key_finder
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.completeness import ReadProgress, Record, WholeRead
+from include.extract.failures import raise_failure
 from include.extract.paginators.offset import WholeOffsetPaginator
-from include.extract.prefetch import ReadAhead
-from include.extract.request_budget import RequestBudget
 from include.extract.session import open_session
 from include.redaction import register
 
@@ -53,12 +52,16 @@ def api_source(
     if options.api_key:
         register(options.api_key)
     read = WholeRead(progress or ReadProgress(), options.total_path)
-    budget = RequestBudget(options.max_parallel_requests, options.requests_per_second)
-    session = open_session(options.max_parallel_requests, budget)
     paginator = _paginator(read, options)
-    ahead = ReadAhead(session, paginator.upcoming, options.offset_param, options.max_parallel_requests, budget)
+    session = open_session(
+        options.max_parallel_requests,
+        options.requests_per_second,
+        options.offset_param,
+        paginator.upcoming,
+        settle=paginator.settle,
+    )
     # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
-    paginator.on_end = lambda: ahead.end()
+    paginator.on_end = lambda: session.end_read()
     source = rest_api_source(
         _rest_config(resource, options, mode, window, paginator, session),
         name=resource.name,
@@ -116,6 +119,7 @@ def _rest_config(
                     # Compiled: dlt would compile a text anew for each page.
                     "data_selector": json_path("data_selector", options.data_selector),
                     "paginator": paginator,
+                    "response_actions": [raise_failure],
                 },
             }
         ],

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from include.extract.columnar import batches
 from include.extract.columnar.batches import ColumnarBatches
-from include.extract.session import parse_json
+from include.extract.json_body import parse_json
 from include.load.destinations import postgres
 from include.load.destinations.postgres.client import side_by_side_postgres
 

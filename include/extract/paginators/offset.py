@@ -21,6 +21,7 @@ from include.errors import ConfigurationError, ResponseShapeError
 from include.extract.answer import Answer, AnswerReader
 from include.extract.completeness import Page, Record, WholeRead
 from include.extract.more import larger_total, says_more
+from include.extract.response import nothing_there
 
 # For each request at once: those behind the first wait to be processed, so that the requests go on while a batch is written.
 PAGES_IN_MEMORY = 4
@@ -113,10 +114,23 @@ class WholeOffsetPaginator(OffsetPaginator):
         self._start_pass()
         super().init_request(request)
 
-    def takes_as_nothing(self, status: int) -> bool:
-        """Whether an answer of this status (400 and above) tells that there is nothing at this offset, and is no failure."""
+    def settle(self, response: Response) -> Response:
+        """What an answer counts as: itself, or, where it tells that nothing is at this offset, an empty one.
+
+        Where everything that was promised is read, an error or emptiness in any form is the end; elsewhere it is a failure.
+        """
         if self._state is State.FIRST:
-            return False
+            return response
+        if response.status_code >= 400:
+            return nothing_there(response) if self._takes_as_nothing(response.status_code) else response
+        if self.read.promise_is_met:
+            try:
+                response.json()
+            except ResponseShapeError:
+                return nothing_there(response)
+        return response
+
+    def _takes_as_nothing(self, status: int) -> bool:
         if self._state is State.SECOND and self._overlaps and status in _NO_SUCH_PAGE:
             taken = True
         elif self.read.total is not None:
@@ -225,10 +239,10 @@ class WholeOffsetPaginator(OffsetPaginator):
         brings_new = not self.read.is_known(page.keys)
         first = len(self._first_keys)
         leaves_gap = page.asked != first - self._overlaps
-        if is_second and brings_new and self.read.total is None and first < self._page_size:
-            # Two pages of one length below what was asked for.
-            if length >= first or leaves_gap:
-                raise self._capped(first)
+        is_short = is_second and brings_new and self.read.total is None and first < self._page_size
+        # Two pages of one length below what was asked for.
+        if is_short and (length >= first or leaves_gap):
+            raise self._capped(first)
         self.read.take(page, overlaps=self._overlaps, holds_last=self._overlaps)
         self._last_was_short = length < self._page_length
         if not brings_new:
