@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any
 
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigValueCannotBeCoercedException
@@ -25,13 +25,12 @@ from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
 from jsonpath_ng.exceptions import JSONPathError  # type: ignore[import-untyped]
 
 from include.apis.datasets import Resource
-from include.configure.connections import API_CONN_ID
+from include.apis.names import API_CONN_ID
+from include.configure.choices import Auth, CursorFormat, KeyLocation, Nested, SyncModeName
 from include.errors import ConfigurationError
 
 # RFC 9110, 5.5: visible characters, in Latin-1, with spaces and tabs only between them.
 _HEADER_VALUE = re.compile(r"[!-~\x80-\xff]([ \t!-~\x80-\xff]*[!-~\x80-\xff])?")
-
-CursorFormat = Literal["iso8601_z", "iso8601_offset", "date", "epoch_seconds", "epoch_milliseconds"]
 
 
 @configspec
@@ -39,7 +38,7 @@ class SourceOptions(BaseConfiguration):
     """How to read one API collection. Every field is an option that a user may set; None: not set."""
 
     base_url: str = None  # type: ignore[assignment]  # required: dlt's way to say so
-    auth: Literal["api_key", "bearer", "none"] = "api_key"
+    auth: Auth = "api_key"
     api_key: TSecretStrValue | None = None
     """The key or the token; required unless `auth` is `none`."""
     path: str = "/"
@@ -51,14 +50,14 @@ class SourceOptions(BaseConfiguration):
     offset_param: str = "offset"
     limit_param: str = "limit"
     api_key_param: str = "api_key"
-    api_key_location: Literal["query", "header"] = "query"
+    api_key_location: KeyLocation = "query"
     params: dict[str, Any] = field(default_factory=dict)
     """Fixed query parameters, sent with each request."""
     primary_key: Any = "id"
     """The field that tells records apart: a name, a dotted path, or a list of them that do so together."""
     overlap: bool = True
     """Offset pages overlap by one record, so that what moves between two of them is seen."""
-    sync_mode: Literal["merge", "replace", "append", "scd2"] = "merge"
+    sync_mode: SyncModeName = "merge"
     """What a run does that asks for no other mode in its form."""
     cursor_path: str | None = None
     """The field that says when a record changed; None: every run is a snapshot."""
@@ -68,7 +67,7 @@ class SourceOptions(BaseConfiguration):
     """How `start_param` and `end_param` are written."""
     max_parallel_requests: int = 8
     requests_per_second: float | None = None
-    nested: Literal["tables", "json"] = "tables"
+    nested: Nested = "tables"
     lookback_days: float = 0
 
     def on_resolved(self) -> None:
@@ -117,6 +116,11 @@ class SourceOptions(BaseConfiguration):
                 "The option `primary_key` has to be the name of a field, a dotted path, or a list of them."
             )
         return tuple(dict.fromkeys(paths))
+
+    @property
+    def key_columns(self) -> list[str]:
+        """The columns of the key, as dlt names those of nested objects. Raises as `key_paths`."""
+        return [path.replace(".", "__") for path in self.key_paths]
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import orjson
 import requests
 
-from include.configure.connections import API_CONN_ID
+from include.apis.names import API_CONN_ID
 from include.errors import PermanentError, TransientError
 from include.extract.limits import ERROR_BODY_BYTES, SAID_CHARACTERS
 from include.redaction import redact, shown

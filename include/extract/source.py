@@ -4,6 +4,8 @@ In: a catalogue entry, the run's parameters and window. Out: a `DltSource` that 
 Python shell: `dlt.pipeline("datasets", destination="duckdb").run(api_source(DATASETS, options))`.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +17,9 @@ from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
 
 from include.apis.datasets import Resource
 from include.configure.options import SourceOptions, json_path
+from include.decide.cursor import format_instant, parse_cursor
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, SyncMode
-from include.decide.window import LoadWindow, format_instant, parse_cursor
+from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
 from include.extract.answer import AnswerReader, key_finder
 from include.extract.columnar.batches import ColumnarBatches
@@ -79,6 +82,15 @@ def api_source(
     return source
 
 
+def name_of_source(options: SourceOptions) -> str:
+    """Where the records come from: address and path, and a digest of the fixed parameters, whose values may be secrets."""
+    address = f"{options.base_url}/{options.path.lstrip('/')}"
+    if not options.params:
+        return address
+    params = json.dumps(options.params, sort_keys=True, default=str)
+    return f"{address} ({hashlib.sha256(params.encode()).hexdigest()[:12]})"
+
+
 def _paginator(read: WholeRead, options: SourceOptions) -> WholeOffsetPaginator:
     reader = AnswerReader(options.data_selector, options.total_path, options.key_paths)
     return WholeOffsetPaginator(
@@ -106,7 +118,7 @@ def _rest_config(
     return {
         "client": {"base_url": options.base_url, "session": session, **_auth(options)},  # type: ignore[typeddict-item]
         "resource_defaults": {
-            "primary_key": [] if mode.stamps_rows else _key_columns(options),
+            "primary_key": [] if mode.stamps_rows else options.key_columns,
             "write_disposition": mode.write_disposition,
             "columns": _columns(options, mode),
         },
@@ -142,16 +154,11 @@ def _auth(options: SourceOptions) -> Mapping[str, Any]:
     }
 
 
-def _key_columns(options: SourceOptions) -> list[str]:
-    # As dlt names the columns of a nested object.
-    return [path.replace(".", "__") for path in options.key_paths]
-
-
 def _columns(options: SourceOptions, mode: SyncMode) -> dict[str, TColumnSchema]:
     # Said in each mode: a key that an earlier load in another mode left in the table's schema would still count.
     columns: list[TColumnSchema] = [
         {"name": column, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows}
-        for column in _key_columns(options)
+        for column in options.key_columns
     ]
     if mode.stamps_rows:
         # Nullable: the table may hold rows of other modes, and a column that may not be null cannot be added to it.

@@ -4,10 +4,23 @@ In: the sync mode, and dlt's description of the table. Out: an error before the 
 the table; the description without what would change this load's meaning.
 """
 
+import dlt
 from dlt.common.schema.typing import TTableSchema
 
 from include.decide.sync_mode import SyncMode
 from include.errors import ConfigurationError
+
+
+def known_table(pipeline: dlt.Pipeline, table: str) -> TTableSchema | None:
+    """The table as the destination knows it, without the keys that earlier loads left; None: there is none yet.
+
+    Brings the stored schema into `pipeline`. Raises what the destination raises.
+    """
+    pipeline.sync_destination()
+    known = pipeline.default_schema.tables.get(table) if pipeline.default_schema_name else None
+    if known is not None:
+        forget_keys(known)
+    return known
 
 
 def check_history(mode: SyncMode, table: TTableSchema) -> None:

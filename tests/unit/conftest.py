@@ -17,8 +17,9 @@ from dlt.extract import DltSource
 
 from include import redaction
 from include.apis.datasets import DATASETS
+from include.configure.choices import SyncModeName
 from include.configure.options import resolve_options
-from include.decide.sync_mode import SYNC_MODES, SyncModeName
+from include.decide.sync_mode import SYNC_MODES
 from include.extract import session
 from include.extract.completeness import PASSES, ReadProgress
 from include.extract.source import api_source

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from include.apis.datasets import DATASETS
+from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID, REPORTS_TABLE
 from include.configure.api_connection import api_values
-from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID
 from include.configure.options import SourceOptions
 from include.configure.settings import Settings
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
@@ -24,7 +24,7 @@ from include.extract.completeness import MAX_PASSES
 from include.extract.session import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
 from include.load.files import DELTA_MODES, DELTA_REQUIREMENT
 from include.load.kinds import kind_of, kinds
-from include.report.history import REPORTS_TABLE, LoadReport
+from include.report.history import LoadReport
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text()
@@ -191,7 +191,7 @@ def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
         API_CONN_ID,
         DESTINATION_CONN_ID,
     ]
-    schema = constants_of(PROJECT / "include" / "report" / "assets.py")["DATASET_NAME"]
+    schema = constants_of(PROJECT / "include" / "report" / "assets.py")["DESTINATION_SCHEMA"]
     for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):
         assert name in README
     for column in (RUN_COLUMN, LOADED_AT_COLUMN):

@@ -6,7 +6,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from include.decide.sync_mode import SYNC_MODES, SyncModeName
+from include.configure.choices import SyncModeName
+from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
 from include.extract.completeness import ReadProgress
 from include.extract.key_set import KeySet

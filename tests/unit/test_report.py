@@ -11,7 +11,8 @@ import pytest
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from include.apis.datasets import DATASETS
-from include.report.assets import DATASET_NAME, event_extra, table_asset
+from include.apis.names import DESTINATION_SCHEMA
+from include.report.assets import event_extra, table_asset
 from include.report.history import LoadReport, read_reports, write_report
 
 STARTED_AT = datetime(2026, 11, 1, 0, 0, 5, tzinfo=UTC)
@@ -45,7 +46,7 @@ def pipeline_for(dlt_home: Path) -> PipelineFor:
 
     def make(resource: str) -> dlt.Pipeline:
         database = dlt.destinations.duckdb(str(dlt_home / "datasets.duckdb"))
-        return dlt.pipeline(resource, destination=database, dataset_name=DATASET_NAME)
+        return dlt.pipeline(resource, destination=database, dataset_name=DESTINATION_SCHEMA)
 
     return make
 
@@ -68,7 +69,7 @@ def test_instants_come_back_in_utc_whatever_the_zone_of_the_session(dlt_home: Pa
     credentials = DuckDbCredentials(str(dlt_home / "datasets.duckdb"))
     credentials.local_config = {"TimeZone": "America/New_York"}
     destination = dlt.destinations.duckdb(credentials)
-    pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=DATASET_NAME)
+    pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=DESTINATION_SCHEMA)
     write_report(replace(REPORT, started_at=elsewhere), pipeline)
     (read,) = read_reports(pipeline, "datasets")
     assert (read.started_at, read.started_at.utcoffset()) == (REPORT.started_at, timedelta())

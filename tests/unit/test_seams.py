@@ -38,13 +38,13 @@ from dlt.pipeline import state_sync
 from dlt.sources import rest_api
 from dlt.sources.helpers.rest_client.client import RESTClient
 from dlt.sources.rest_api import config_setup
-from include.load.destinations.postgres_copy import JsonbTypeMapper
 
 from include.configure.options import resolve_options
 from include.configure.provider import ConnectionsProvider, register_connections
 from include.decide.sync_mode import forget_keys
 from include.load.destinations.duckdb import LeanClient, lean_duckdb
 from include.load.destinations.postgres import SideBySideClient, side_by_side_postgres
+from include.load.destinations.postgres_copy import JsonbTypeMapper
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
 
