@@ -27,8 +27,6 @@ from include.redaction import register
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
-# By name: dlt keeps it in the schema and imports it where it normalizes. The names stay dlt's own.
-LOSSLESS: Any = {"json": {"module": "include.lossless_normalizer"}}
 
 
 def api_source(
@@ -55,13 +53,22 @@ def api_source(
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
-        schema=Schema(resource.name, LOSSLESS),
+        schema=Schema(resource.name),
     )
-    step: Any = _page_step(options, mode, window, run_id, paginator)
-    # History is kept by a hash over each record, which dlt makes of records only.
-    plain = mode.name != "scd2"
-    batches: Any = ColumnarBatches(resource.name, plain, options.nested == "json", lambda: not paginator.has_next_page)
-    source.resources[resource.name].add_step(step).add_step(batches)
+    steps: list[Any] = [
+        ColumnarBatches(
+            resource.name,
+            options.nested == "json",
+            lambda: not paginator.has_next_page,
+            hashed_rows=mode.name == "scd2",
+            keys=[(options.primary_key,)],
+            stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
+        )
+    ]
+    if window is not None and options.cursor_path:
+        steps.insert(0, _page_step(options, window, paginator.progress))
+    for step in steps:
+        source.resources[resource.name].add_step(step)
     return source
 
 
@@ -131,25 +138,13 @@ def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[st
     return params
 
 
-def _page_step(
-    options: SourceOptions,
-    mode: SyncMode,
-    window: LoadWindow | None,
-    run_id: str,
-    paginator: WholeReadPaginator,
-) -> Callable[[list[Any]], Any]:
-    """What becomes of a page: its records that lie in the window, stamped where the mode stamps.
+def _page_step(options: SourceOptions, window: LoadWindow, progress: ReadProgress) -> Callable[[list[Any]], Any]:
+    """What becomes of a page: its records that lie in the window.
 
     A page of which nothing is left is handed on as well: it may be the last, which empties the batches.
     """
-    keep = _in_window(options, window, paginator.progress) if window is not None and options.cursor_path else None
-    stamp = {RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None
-
-    def process(page: list[Any]) -> Any:
-        records = [record for record in page if keep(record)] if keep else page
-        return [{**record, **stamp} for record in records] if stamp else records
-
-    return process
+    keep = _in_window(options, window, progress)
+    return lambda page: [record for record in page if keep(record)]
 
 
 def _in_window(options: SourceOptions, window: LoadWindow, progress: ReadProgress) -> Callable[[dict[str, Any]], bool]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import dlt
 
+from include.load.stored_schema import keep_on_top
+
 REPORTS_TABLE = "_load_reports"
 _SCHEMA = "load_reports"
 
@@ -79,6 +81,11 @@ def write_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
                 {"name": "promised_rows", "data_type": "bigint"},
             ],
         )
+    # Whoever opens the warehouse with dlt alone is shown the tables of the newest schema: the API's, not this one's.
+    if schema_name := pipeline.default_schema_name:
+        opened: Any = pipeline.destination_client()
+        with opened as client:
+            keep_on_top(client, schema_name)
 
 
 @contextmanager
