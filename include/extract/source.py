@@ -31,8 +31,6 @@ from include.redaction import register
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
-# By name: dlt keeps it in the schema and imports it where it normalizes. The names stay dlt's own.
-LOSSLESS: Any = {"json": {"module": "include.lossless_normalizer"}}
 # Where the total of most APIs is, and where it is looked for unless somebody says otherwise.
 USUAL_TOTAL_PATH = SourceOptions().total_path
 
@@ -72,12 +70,17 @@ def api_source(
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
-        schema=Schema(resource.name, LOSSLESS),
+        schema=Schema(resource.name),
     )
-    # History is kept by a hash over each record, which dlt makes of records only.
-    plain = mode.name != "scd2"
-    step: Any = _page_step(options, mode, window, run_id, read)
-    batches: Any = ColumnarBatches(resource.name, plain, options.nested == "json", lambda: not paginator.has_next_page)
+    step: Any = _page_step(options, window, read)
+    batches: Any = ColumnarBatches(
+        resource.name,
+        options.nested == "json",
+        lambda: not paginator.has_next_page,
+        hashed_rows=mode.name == "scd2",
+        keys=[tuple(path.split(".")) for path in options.key_paths],
+        stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
+    )
     source.resources[resource.name].add_step(step).add_step(batches)
     return source
 
@@ -178,20 +181,17 @@ def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[st
 
 
 def _page_step(
-    options: SourceOptions, mode: SyncMode, window: LoadWindow | None, run_id: str, read: WholeRead
-) -> Callable[[list[Any]], Any]:
-    """What becomes of a page: its records that are new and lie in the window, stamped where the mode stamps.
+    options: SourceOptions, window: LoadWindow | None, read: WholeRead
+) -> Callable[[list[Any]], list[Record]]:
+    """What becomes of a page: its records that are new and lie in the window.
 
     A page of which nothing is left is handed on as well: it may be the last, which empties the batches.
     """
     keep = _in_window(options, window, read) if window is not None and options.cursor_path else None
-    stamp = {RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None
 
     def process(_: list[Any]) -> list[Record]:
         # What dlt hands over is the whole page; the proof has just said which of it to hand on.
-        page = read.handed_on
-        records = [record for record in page if keep(record)] if keep else page
-        return [{**record, **stamp} for record in records] if stamp else records
+        return [record for record in read.handed_on if keep(record)] if keep else read.handed_on
 
     return process
 

@@ -20,6 +20,7 @@ from include.decide.run import AirflowRun
 from include.decide.sync_mode import SyncMode
 from include.decide.window import LoadWindow
 from include.extract.completeness import ReadProgress
+from include.load.stored_schema import keep_on_top
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,11 @@ def write_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
                 {"name": "notes", "data_type": "json"},
             ],
         )
+    # Whoever opens the warehouse with dlt alone is shown the tables of the newest schema: the API's, not this one's.
+    if schema_name := pipeline.default_schema_name:
+        opened: Any = pipeline.destination_client()
+        with opened as client:
+            keep_on_top(client, schema_name)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -19,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.configure.choices import CursorFormat
+from include.decide import cursor as load_cursor
 from include.decide import window as load_window
 from include.decide.cursor import Side, format_instant, parse_cursor
 from include.decide.window import LoadWindow, NothingToLoad, coverage, form_window, parse_instant, run_window
