@@ -24,7 +24,9 @@ class OwnKey:
         key = key or ""
         self.replaced_values = 0
         self._is_distinctive = (
-            len(key) >= CHARACTERS_AT_LEAST and re.search(r"[^\W\d_]", key) is not None and re.search(r"\d", key) is not None
+            len(key) >= CHARACTERS_AT_LEAST
+            and re.search(r"[^\W\d_]", key) is not None
+            and re.search(r"\d", key) is not None
         )
         spellings = {key, quote(key), quote(key, safe=""), quote_plus(key)}
         spellings |= {re.sub("%[0-9A-F]{2}", lambda code: code.group().lower(), spelling) for spelling in spellings}

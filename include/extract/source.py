@@ -6,6 +6,7 @@ Python shell: `dlt.pipeline("datasets", destination="duckdb").run(api_source(DAT
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dlt.common.schema import Schema
@@ -22,7 +23,7 @@ from include.extract.columnar.batches import ColumnarBatches
 from include.extract.failures import raise_failure
 from include.extract.paginators.offset import ReadProgress, WholeReadPaginator
 from include.extract.session import open_session
-from include.redaction import register
+from include.redaction import register, register_values
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
@@ -45,6 +46,7 @@ def api_source(
     `http_client.ApiAdapter.send`, `pagination.WholeReadPaginator` and `parse_cursor` raise, wrapped by dlt.
     """
     register(options.api_key)
+    register_values(options.params, but=(resource.name, options.cursor_path, options.primary_key))
     progress = progress or ReadProgress()
     paginator = WholeReadPaginator(options, progress)
     source = rest_api_source(
@@ -70,7 +72,12 @@ def rest_config(
 ) -> RESTAPIConfig:
     """The declarative configuration: client, authentication, endpoint, pagination."""
     session = open_session(
-        options.max_parallel_requests, options.requests_per_second, options.offset_param, paginator.upcoming
+        options.max_parallel_requests,
+        options.requests_per_second,
+        options.offset_param,
+        paginator.upcoming,
+        options.retry_statuses,
+        options.api_key,
     )
     # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
     paginator.on_end = lambda: session.end_read()
@@ -99,7 +106,7 @@ def rest_config(
                     # Compiled: dlt would compile a text anew for each page.
                     "data_selector": json_path("data_selector", options.data_selector),
                     "paginator": paginator,
-                    "response_actions": [raise_failure],
+                    "response_actions": [partial(raise_failure, transient_statuses=options.retry_statuses)],
                 },
             }
         ],
