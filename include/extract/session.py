@@ -147,6 +147,10 @@ class ApiSession(Session):
         location = super().get_redirect_target(resp)
         return location if location is None else redirect_target(resp.request, location)
 
+    def should_strip_auth(self, old_url: str, new_url: str) -> bool:
+        """Never: where a login may not go, no redirect goes (`redirect_target`)."""
+        return False
+
     def __deepcopy__(self, _: Any) -> Self:
         # dlt copies the whole configuration of a REST source to check it. Connections cannot be copied, but shared.
         return self
@@ -249,22 +253,28 @@ def redirect_target(request: requests.PreparedRequest, location: str) -> str:
     Raises ConfigurationError (permanent) for any other.
     """
     here = urlsplit(request.url or "")
-    try:
-        there = urlsplit(urljoin(request.url or "", location))
-        allowed = _origin(there) in _origins_of_same_host(here)
-        host = there.hostname or "?"
-    except ValueError:
-        # The port is no number, or a bracket is open.
+    there = _parsed(urljoin(request.url or "", location)) if _parsed(location) else None
+    if there is None:
         raise ConfigurationError(
             f"{address_of(request)} was redirected to an address that cannot be read. Check the host of the API's "
             "connection and the option `path`."
-        ) from None
-    if not allowed:
+        )
+    if _origin(there) not in _origins_of_same_host(here):
         raise ConfigurationError(
-            f"{address_of(request)} was redirected to another host, {shown(redact(host))}; the API key is not sent "
-            "there. If the API has moved, change the host of its connection."
+            f"{address_of(request)} was redirected to another host, {shown(redact(there.hostname or '?'))}; the API key is "
+            "not sent there. If the API has moved, change the host of its connection."
         )
     return urlunsplit(there._replace(netloc=there.netloc.rpartition("@")[2]))
+
+
+def _parsed(address: str) -> SplitResult | None:
+    """None: a bracket is open, or the port is no number."""
+    try:
+        parts = urlsplit(address)
+        _origin(parts)
+    except ValueError:
+        return None
+    return parts
 
 
 def _origins_of_same_host(url: SplitResult) -> set[tuple[str, str | None, int | None]]:
