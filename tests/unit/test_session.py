@@ -565,7 +565,7 @@ def test_a_login_goes_where_a_redirect_may_go(dlt_home: Path) -> None:
     response = requests.Response()
     response.status_code, response.headers["Location"] = 301, "https://api.example.com:8080/v1"
     response.request = requests.Request("GET", HTTP, headers={"Authorization": "Bearer key"}).prepare()
-    (hop,) = session.resolve_redirects(response, response.request, yield_requests=True)
+    hop = next(session.resolve_redirects(response, response.request, yield_requests=True))
     assert hop.url == "https://api.example.com:8080/v1"
     assert hop.headers["Authorization"] == "Bearer key"
 
