@@ -11,9 +11,10 @@ import logging
 import re
 import threading
 import unicodedata
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from include.errors import causes
 
@@ -57,6 +58,31 @@ def register(secret: str) -> None:
         _secrets.add(secret)
         # Longest first: a secret that contains another has to be replaced whole.
         _pattern = re.compile("|".join(_any_spelling(known) for known in sorted(_secrets, key=len, reverse=True)))
+
+
+def register_values(values: object, but: Collection[object] = ()) -> None:
+    """Remember what is in `values`, down through lists and objects: fixed parameters, that may be secrets or not.
+
+    Not those that are so short that a word or a number of each message would go, and not what `but` names: names of
+    fields and tables, by which many APIs are asked to sort.
+    """
+    match values:
+        case dict():
+            register_values(list(values.values()), but)
+        case list() | tuple():
+            for value in values:
+                register_values(value, but)
+        case str() | int() | float() if len(str(values)) >= STANDS_ALONE_BELOW and values not in but:
+            # True and False are integers to Python.
+            register("" if isinstance(values, bool) else str(values))
+
+
+def register_login(url: str | None) -> None:
+    """Remember name and password of an address, `https://name:password@host`, where it has them."""
+    with suppress(ValueError):
+        parts = urlsplit(url if "://" in (url or "") else f"http://{url or ''}")
+        for secret in (parts.password, parts.username):
+            register(unquote(secret or ""))
 
 
 def _any_spelling(secret: str) -> str:
@@ -188,7 +214,8 @@ def redact_log_records() -> None:
 
     def make_redacted_record(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
-        if _pattern is not None:
+        is_ours = record.name.startswith(_OUR_LOGGERS)
+        if _pattern is not None or is_ours:
             try:
                 message = record.getMessage()
             except Exception:
@@ -196,7 +223,7 @@ def redact_log_records() -> None:
                 record.msg, record.args = _redacted((record.msg, record.args))
             else:
                 # dlt logs the address of each request. What others log of theirs is not ours to cut.
-                clean = cleaned if record.name.startswith(_OUR_LOGGERS) else redact
+                clean = cleaned if is_ours else redact
                 record.msg, record.args = _one_record(clean(message)), None
             if record.exc_info and record.exc_info[1] is not None:
                 redact_error(record.exc_info[1])

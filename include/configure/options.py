@@ -32,6 +32,9 @@ from include.errors import ConfigurationError
 # RFC 9110, 5.5: visible characters, in Latin-1, with spaces and tabs only between them.
 _HEADER_VALUE = re.compile(r"[!-~\x80-\xff]([ \t!-~\x80-\xff]*[!-~\x80-\xff])?")
 
+# RFC 9110, 5.6.2: a token.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 
 @configspec
 class SourceOptions(BaseConfiguration):
@@ -67,6 +70,8 @@ class SourceOptions(BaseConfiguration):
     """How `start_param` and `end_param` are written."""
     max_parallel_requests: int = 8
     requests_per_second: float | None = None
+    retry_statuses: list[int] = field(default_factory=list)
+    """Statuses that HTTP tries again, beside 429, 500, 502, 503 and 504."""
     nested: Nested = "tables"
     lookback_days: float = 0
 
@@ -83,6 +88,16 @@ class SourceOptions(BaseConfiguration):
             raise ConfigurationError(
                 "The API key cannot be sent in a header: it is empty, has a space or line break at an end, or holds "
                 "characters that a header cannot carry. Check the password of the API's connection."
+            )
+        if self.api_key_location == "header" and not _HEADER_NAME.fullmatch(self.api_key_param):
+            raise ConfigurationError(
+                "The option `api_key_param` is no name of a header: letters, digits and hyphens, such as `X-Api-Key`."
+            )
+        if not self.api_key_param or not self.api_key_param.isprintable():
+            raise ConfigurationError("The option `api_key_param` is empty, or has line breaks or control characters.")
+        if not all(type(status) is int and 400 <= status <= 599 for status in self.retry_statuses):
+            raise ConfigurationError(
+                "The option `retry_statuses` has to be a list of statuses from 400 to 599, such as [408, 425]."
             )
         if self.requests_per_second is not None and self.requests_per_second <= 0:
             raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")

@@ -3,7 +3,7 @@
 In: nothing. Out: numbers, far above what a collection needs, that keep one answer from taking a worker's memory or time.
 """
 
-BODY_BYTES = 256 * 1024 * 1024
+BODY_BYTES = 128 * 1024 * 1024
 """Of one answer, as it comes over the wire and unpacked alike. A smaller `page_size` stays below it."""
 
 NESTING_LEVELS = 100
@@ -15,7 +15,7 @@ NUMBER_CHARACTERS = 10_000
 NAME_CHARACTERS = 1_000
 """Of one field's name. Databases take 63 to 300 bytes, and dlt shortens what is longer."""
 
-DISTINCT_NAMES = 10_000
+DISTINCT_NAMES = 20_000
 """Of the fields in one answer, in all its records, at any depth. PostgreSQL has 1,600 columns in a table."""
 
 RECORD_BYTES = 64 * 1024 * 1024

@@ -12,13 +12,13 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers, iter_slices
 from urllib3 import HTTPHeaderDict
 
-from include.extract.json_body import parse_json
+from include.extract.json_body import parse_json, utf8_body
 
 
 class ApiResponse(requests.Response):
     """As requests makes it, but for `raw`, which has nothing left to read.
 
-    `then` is what becomes of the JSON when it has been read; None: nothing.
+    `then` is what becomes of the JSON when it has been read, given the body in UTF-8 too; None: nothing.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ApiResponse(requests.Response):
         """The JSON value of the body, always the same object. Raises ResponseShapeError (permanent)."""
         if not self._parsed:
             value = parse_json(self)
-            self._parsed.append(self._then(self._body, value) if self._then else value)
+            self._parsed.append(self._then(utf8_body(self), value) if self._then else value)
         return self._parsed[0]
 
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:

@@ -19,14 +19,17 @@ from urllib3 import HTTPHeaderDict
 from include.errors import ConfigurationError
 from include.extract.clock import SYSTEM_CLOCK, Clock
 from include.extract.failures import address_of, asked_wait_seconds
+from include.extract.json_body import is_cut, utf8_body
 from include.extract.limits import ERROR_BODY_BYTES
+from include.extract.own_key import OwnKey
 from include.extract.position import Position
 from include.extract.prefetch import Prefetch, nothing_ahead
 from include.extract.request_budget import RequestBudget
 from include.extract.response import ApiResponse
 from include.extract.retries import BUSY_STATUSES, RETRIED_STATUSES, HttpConfiguration, Retries, http_configuration
 from include.extract.transport import CurlAdapter
-from include.redaction import redact, shown, without_queries
+from include.extract.unpack import ENCODINGS
+from include.redaction import redact, register_login, shown, without_queries
 
 __all__ = ["CONNECT_TIMEOUT_SECONDS", "RETRIED_STATUSES", "ApiSession", "HttpConfiguration", "open_session"]
 
@@ -47,6 +50,7 @@ def open_session(
     upcoming: Callable[[int], Iterable[int]] = nothing_ahead,
     retry_statuses: Iterable[int] = (),
     settle: Settle = as_it_is,
+    api_key: str | None = None,
     clock: Clock | None = None,
 ) -> "ApiSession":
     """A session that sends at most `parallel` requests at once, from threads of its own.
@@ -54,7 +58,8 @@ def open_session(
     `requests_per_second` None: no ceiling. `position_param` names the query parameter for the offset or the page's
     number, and `upcoming(position)` the positions that will be asked for after `position`; None: nothing is fetched
     ahead. `retry_statuses` are retried beside `RETRIED_STATUSES`. `settle` says what an answer counts as, when its turn has
-    come: beyond the end, an error may be the end. `clock` None: the machine's.
+    come: beyond the end, an error may be the end. `api_key` is looked for in records (`OwnKey`); None: there is none.
+    `clock` None: the machine's.
     """
     clock = clock or SYSTEM_CLOCK
     configuration = http_configuration()
@@ -66,6 +71,7 @@ def open_session(
         position=Position(position_param),
         upcoming=upcoming,
         settle=settle,
+        own_key=OwnKey(api_key),
         clock=clock,
     )
 
@@ -86,11 +92,15 @@ class ApiSession(Session):
         position: Position,
         upcoming: Callable[[int], Iterable[int]],
         settle: Settle,
+        own_key: OwnKey,
         clock: Clock,
     ) -> None:
         # dlt's REST client raises for statuses by its hooks, and would warn about a session that does too.
         super().__init__(timeout=timeout_seconds, raise_for_status=False)
-        adapter = ApiAdapter(retries, budget, clock)
+        self.headers["Accept-Encoding"] = ENCODINGS
+        self.own_key = own_key
+        """Counts the values of records in which the key was replaced."""
+        adapter = ApiAdapter(retries, budget, own_key, clock)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
         self._retrying = retries.controller(clock)
@@ -122,7 +132,9 @@ class ApiSession(Session):
         """Proxies and certificates, looked up once for each host; requests reads the whole environment each time."""
         origin = f"{_origin(urlsplit(str(url)))} {(proxies, stream, verify, cert)}"
         if origin not in self._settings:
-            self._settings[origin] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            settings = self._settings[origin] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            for address in (str(url), *settings["proxies"].values()):
+                register_login(address)
         return dict(self._settings[origin])
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -147,6 +159,10 @@ class ApiSession(Session):
         location = super().get_redirect_target(resp)
         return location if location is None else redirect_target(resp.request, location)
 
+    def should_strip_auth(self, old_url: str, new_url: str) -> bool:
+        """Never: where a login may not go, no redirect goes (`redirect_target`)."""
+        return False
+
     def __deepcopy__(self, _: Any) -> Self:
         # dlt copies the whole configuration of a REST source to check it. Connections cannot be copied, but shared.
         return self
@@ -154,7 +170,7 @@ class ApiSession(Session):
     def _page(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         bare = copy(request)
         bare.hooks = default_hooks()
-        response: requests.Response = self._prefetch.take(bare, partial(self._retrying, self._send_once, **kwargs))
+        response: requests.Response = self._prefetch.take(bare, partial(self._retrying, self._attempt, **kwargs))
         response = self._settle(response)
         response = dispatch_hook("response", request.hooks, response, **kwargs)  # type: ignore[no-untyped-call]
         if response.ok and self._position.of(request) is not None:
@@ -162,8 +178,13 @@ class ApiSession(Session):
             response.json()
         return response
 
+    def _attempt(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        response = self._send_once(request, **kwargs)
+        check_whole(response)
+        return response
+
     def _send_once(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """One attempt, with its redirects."""
+        """One exchange, and those of its redirects."""
         response: requests.Response = super().send(request, **kwargs)  # type: ignore[no-untyped-call]
         return response
 
@@ -178,8 +199,9 @@ class ApiSession(Session):
 class ApiAdapter(CurlAdapter):
     """One HTTP exchange, below the retries: sees each attempt and each redirect."""
 
-    def __init__(self, retries: Retries, budget: RequestBudget, clock: Clock) -> None:
+    def __init__(self, retries: Retries, budget: RequestBudget, own_key: OwnKey, clock: Clock) -> None:
         super().__init__()
+        self._own_key = own_key
         self._retries = retries
         self._budget = budget
         self._clock = clock
@@ -206,7 +228,7 @@ class ApiAdapter(CurlAdapter):
         """The response, without the secrets that some APIs repeat in an error; dlt shows them where it is told to."""
         if status >= 400:
             body = redact(body[:ERROR_BODY_BYTES].decode("utf-8", "replace")).encode()
-        response = ApiResponse(request, status, redact(reason), headers, body)
+        response = ApiResponse(request, status, redact(reason), headers, body, self._own_key.remove)
         response.answered_at = self._clock.monotonic()
         response.url = urlunsplit(urlsplit(response.url)._replace(query=""))
         if status >= 400:
@@ -226,28 +248,47 @@ class ApiAdapter(CurlAdapter):
         self._budget.slow_down(self._retries.backoff_seconds if seconds is None else seconds)
 
 
+def check_whole(response: requests.Response) -> None:
+    """Raises requests' errors for a broken connection (transient) where an answer is none, or half of one."""
+    if response.status_code != 200:
+        return
+    body = utf8_body(response)
+    if not body:
+        raise requests.ConnectionError(f"{address_of(response.request)} answered 200 with an empty body")
+    if is_cut(body):
+        raise requests.exceptions.ChunkedEncodingError(
+            f"{address_of(response.request)} answered 200 with half a body: {len(body)} bytes of JSON that end too early"
+        )
+
+
 def redirect_target(request: requests.PreparedRequest, location: str) -> str:
     """`location` as a whole address without a login, where the key may go: the same host and port, or its TLS.
 
     Raises ConfigurationError (permanent) for any other.
     """
     here = urlsplit(request.url or "")
-    try:
-        there = urlsplit(urljoin(request.url or "", location))
-        allowed = _origin(there) in _origins_of_same_host(here)
-        host = there.hostname or "?"
-    except ValueError:
-        # The port is no number, or a bracket is open.
+    there = _parsed(urljoin(request.url or "", location)) if _parsed(location) else None
+    if there is None:
         raise ConfigurationError(
             f"{address_of(request)} was redirected to an address that cannot be read. Check the host of the API's "
             "connection and the option `path`."
-        ) from None
-    if not allowed:
+        )
+    if _origin(there) not in _origins_of_same_host(here):
         raise ConfigurationError(
-            f"{address_of(request)} was redirected to another host, {shown(redact(host))}; the API key is not sent "
-            "there. If the API has moved, change the host of its connection."
+            f"{address_of(request)} was redirected to another host, {shown(redact(there.hostname or '?'))}; the API key is "
+            "not sent there. If the API has moved, change the host of its connection."
         )
     return urlunsplit(there._replace(netloc=there.netloc.rpartition("@")[2]))
+
+
+def _parsed(address: str) -> SplitResult | None:
+    """None: a bracket is open, or the port is no number."""
+    try:
+        parts = urlsplit(address)
+        _origin(parts)
+    except ValueError:
+        return None
+    return parts
 
 
 def _origins_of_same_host(url: SplitResult) -> set[tuple[str, str | None, int | None]]:

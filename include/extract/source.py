@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dlt.common.schema import Schema
@@ -26,8 +27,8 @@ from include.extract.columnar.batches import ColumnarBatches
 from include.extract.completeness import ReadProgress, Record, WholeRead
 from include.extract.failures import raise_failure
 from include.extract.paginators.offset import WholeOffsetPaginator
-from include.extract.session import open_session
-from include.redaction import register
+from include.extract.session import ApiSession, open_session
+from include.redaction import register, register_values
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
@@ -52,6 +53,7 @@ def api_source(
     """
     if options.api_key:
         register(options.api_key)
+    register_values(options.params, but=(resource.name, options.cursor_path, *options.key_paths))
     read = WholeRead(progress or ReadProgress(), options.total_path)
     paginator = _paginator(read, options)
     session = open_session(
@@ -59,10 +61,12 @@ def api_source(
         options.requests_per_second,
         options.offset_param,
         paginator.upcoming,
+        retry_statuses=options.retry_statuses,
         settle=paginator.settle,
+        api_key=options.api_key,
     )
     # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
-    paginator.on_end = lambda: session.end_read()
+    paginator.on_end = lambda: _end_read(session, read)
     source = rest_api_source(
         _rest_config(resource, options, mode, window, paginator, session),
         name=resource.name,
@@ -83,6 +87,12 @@ def api_source(
     )
     source.resources[resource.name].add_step(step).add_step(batches)
     return source
+
+
+def _end_read(session: ApiSession, read: WholeRead) -> None:
+    session.end_read()
+    if session.own_key.replaced_values:
+        read.progress.notes["values_with_the_key_replaced"] = session.own_key.replaced_values
 
 
 def name_of_source(options: SourceOptions) -> str:
@@ -134,7 +144,7 @@ def _rest_config(
                     # Compiled: dlt would compile a text anew for each page.
                     "data_selector": json_path("data_selector", options.data_selector),
                     "paginator": paginator,
-                    "response_actions": [raise_failure],
+                    "response_actions": [partial(raise_failure, transient_statuses=options.retry_statuses)],
                 },
             }
         ],

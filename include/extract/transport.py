@@ -7,6 +7,7 @@ at once took nearly half of the time of a load (docs/decisions/0014).
 
 import math
 import os
+import re
 import threading
 from typing import Any
 
@@ -22,7 +23,11 @@ from urllib3 import HTTPHeaderDict
 from urllib3.util.wait import wait_for_read
 
 from include.errors import ConfigurationError
+from include.extract.failures import address_of
+from include.extract.limits import BODY_BYTES, TIMEOUTS_OF_A_REQUEST
 from include.extract.response import ApiResponse
+from include.extract.unpack import TooLarge, unpacked
+from include.redaction import redact, shown
 
 # Most pages in one piece.
 BUFFER_BYTES = 128 * 1024
@@ -36,6 +41,9 @@ _ERRORS: dict[int, type[requests.RequestException]] = {
     pycurl.E_SSL_CONNECT_ERROR: requests.exceptions.SSLError,
     pycurl.E_PEER_FAILED_VERIFICATION: requests.exceptions.SSLError,
 }
+# RFC 9110, 5.1 and 5.5.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BREAK = re.compile(r"[\r\n\0]")
 _UNREADABLE_CERTIFICATES = (pycurl.E_SSL_CACERT_BADFILE, pycurl.E_SSL_CERTPROBLEM)
 
 
@@ -57,17 +65,19 @@ class CurlAdapter(BaseAdapter):
     ) -> requests.Response:
         """Send once and read the whole answer, also with `stream`. Blocks signals while it waits.
 
-        `timeout`: seconds to connect, and seconds without a byte, the latter rounded up to whole ones; None: curl's.
-        Raises requests' connection errors and timeouts (transient), InvalidURL and ConfigurationError (permanent).
+        `timeout`: seconds to connect, and seconds without a byte, the latter rounded up to whole ones; None: curl's. All of
+        it takes `TIMEOUTS_OF_A_REQUEST` times the latter at the most. Raises requests' connection errors and timeouts
+        (transient), InvalidURL, ConfigurationError and TooLarge (permanent).
         """
         assert request.method == "GET", "the API is only read"
         assert request.url
         curl = self._handle()
         header_lines: list[bytes] = []
+        body = _Body()
         curl.setopt(pycurl.URL, request.url)
         curl.setopt(pycurl.HTTPHEADER, [_header_line(*header) for header in request.headers.items()])
-        curl.setopt(pycurl.ACCEPT_ENCODING, _text(request.headers.get("Accept-Encoding") or "identity"))
         curl.setopt(pycurl.HEADERFUNCTION, header_lines.append)
+        curl.setopt(pycurl.WRITEFUNCTION, body.take)
         _set_timeouts(curl, timeout)
         proxy = select_proxy(request.url, proxies)
         if any(url.lower().startswith("https:") for url in (request.url, proxy or "")):
@@ -78,12 +88,14 @@ class CurlAdapter(BaseAdapter):
         sending = _SendOnce()
         curl.setopt(pycurl.PREREQFUNCTION, sending)
         try:
-            body = curl.perform_rb()
+            curl.perform()
         except pycurl.error as error:
-            failure = _failure(curl, sending, *error.args)
+            failure = TooLarge(_too_large(request)) if body.is_too_large else _failure(curl, sending, *error.args)
         else:
             self._of_thread.socket = curl.getinfo(pycurl.ACTIVESOCKET)
-            return self.answer(request, curl.getinfo(pycurl.RESPONSE_CODE), *_head(header_lines), body)
+            reason, headers = _head(header_lines)
+            status = curl.getinfo(pycurl.RESPONSE_CODE)
+            return self.answer(request, status, reason, headers, _unpacked(request, headers, body))
         raise failure
 
     def close(self) -> None:
@@ -115,6 +127,47 @@ class CurlAdapter(BaseAdapter):
         return ApiResponse(request, status, reason, headers, body)
 
 
+class _Body:
+    """Takes the body as it comes, up to the limit."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def take(self, piece: bytes) -> int:
+        self._size += len(piece)
+        if self.is_too_large:
+            # Not what came: curl ends the transfer.
+            return 0
+        self._pieces.append(piece)
+        return len(piece)
+
+    @property
+    def is_too_large(self) -> bool:
+        return self._size > BODY_BYTES
+
+    def whole(self) -> bytes:
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+
+def _unpacked(request: requests.PreparedRequest, headers: HTTPHeaderDict, body: _Body) -> bytes:
+    encoding = headers.get("Content-Encoding")
+    if not encoding:
+        return body.whole()
+    try:
+        return unpacked(body.whole(), encoding, BODY_BYTES)
+    except TooLarge:
+        problem = _too_large(request)
+    raise TooLarge(problem)
+
+
+def _too_large(request: requests.PreparedRequest) -> str:
+    return (
+        f"{address_of(request)} answered with more than {BODY_BYTES // 1024**2} MiB in one page, the limit. Set a smaller "
+        "`page_size`."
+    )
+
+
 class _SendOnce:
     """Called before a request goes out. curl would send it again, uncounted, where a connection it kept is closed."""
 
@@ -136,6 +189,8 @@ def _set_timeouts(curl: Any, timeout: Any) -> None:
         # Less than one byte a second, for so long.
         curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
         curl.setopt(pycurl.LOW_SPEED_TIME, math.ceil(read))
+        # One byte a second would go on for ever.
+        curl.setopt(pycurl.TIMEOUT_MS, math.ceil(read * 1000 * TIMEOUTS_OF_A_REQUEST))
 
 
 def _set_certificates(curl: Any, verify: bool | str, cert: Any) -> None:
@@ -185,6 +240,12 @@ def _head(lines: list[bytes]) -> tuple[str, HTTPHeaderDict]:
 
 
 def _header_line(name: str | bytes, value: str | bytes) -> bytes:
+    if not _HEADER_NAME.fullmatch(_text(name)) or _BREAK.search(_text(value)):
+        # A line break would begin another header, or the body.
+        raise ConfigurationError(
+            f"The header `{shown(redact(_text(name)))}` cannot be sent: its name or value has characters that a header "
+            "cannot carry. Check `api_key_param` and the password of the API's connection."
+        )
     # With a colon and nothing behind it curl would leave the header out.
     line = f"{_text(name)}: {_text(value)}" if value else f"{_text(name)};"
     return line.encode("latin-1")

@@ -33,6 +33,7 @@ DEFAULTS = {
     "end_param": None,
     "max_parallel_requests": 8,
     "requests_per_second": None,
+    "retry_statuses": [],
     "nested": "tables",
     "lookback_days": 0,
 }
@@ -54,6 +55,7 @@ WRITTEN: dict[str, tuple[str, str, Any]] = {
     "cursor_path": ("meta.modified", '"meta.modified"', "meta.modified"),
     "max_parallel_requests": ("3", "3", 3),
     "requests_per_second": ("2.5", "2.5", 2.5),
+    "retry_statuses": ("[408, 425]", "[408, 425]", [408, 425]),
     "nested": ("json", '"json"', "json"),
     "lookback_days": ("1.5", "1.5", 1.5),
 }
@@ -190,6 +192,11 @@ def test_what_is_missing_is_named_with_the_place_where_it_belongs(
         ("lookback_days", "s3cr3t/+key"),
         ("params", "format=json"),
         ("params", "[1]"),
+        ("retry_statuses", "often"),
+        ("retry_statuses", "[200]"),
+        ("retry_statuses", '["429"]'),
+        ("retry_statuses", '{"429": 1}'),
+        ("api_key_param", "a\r\nX-Other: 1"),
         ("nested", "xml"),
         ("api_key_location", "cookie"),
         ("cursor_format", "rfc1123"),
@@ -229,3 +236,9 @@ def test_a_path_that_is_no_json_path_is_refused(path: str) -> None:
 @pytest.mark.parametrize("key", ["s3cr3t/+key=%&", "k", "a b", "pässwörd\"'\\", "~!@#$%^&*()"])
 def test_a_key_that_a_header_can_carry_is_taken(key: str) -> None:
     assert resolve_options(DATASETS, {"api_key": key, "api_key_location": "header"}).api_key == key
+
+
+@pytest.mark.parametrize("name", ["X Key", "X-Key:", "X-Key\nX-Other", "X-Key\n", "Schlüssel"])
+def test_a_name_that_no_header_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="`api_key_param`"):
+        resolve_options(DATASETS, {"api_key_param": name, "api_key_location": "header"})

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import threading
+import time
 import traceback
 from urllib.parse import quote, quote_plus
 
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include import redaction
-from include.redaction import forms_of, redact, redact_error, redact_log_records, register
+from include.redaction import forms_of, redact, redact_error, redact_log_records, register, shown
 
 KEYS = [
     "s3cr3t/+key=%&",
@@ -261,3 +262,106 @@ def test_redacting_log_records_twice_wraps_them_once() -> None:
     factory = logging.getLogRecordFactory()
     redact_log_records()
     assert logging.getLogRecordFactory() is factory
+
+
+def test_queries_of_dlts_addresses_are_not_logged(logged: list[logging.LogRecord]) -> None:
+    redact_log_records()
+    logger = logging.getLogger("dlt.test-of-queries")
+    record = logger.makeRecord("dlt", 20, "f", 1, "GET https://api/v1?offset=0&from=2024-01-01 was sent", (), None)
+    assert record.getMessage() == "GET https://api/v1?… was sent"
+    for text in ("Did you mean `path`?", "why? a=1", "is it so?"):
+        assert logger.makeRecord("dlt", 20, "f", 1, text, (), None).getMessage() == text
+
+
+def test_queries_in_errors_are_removed() -> None:
+    error = ValueError("Failed to parse: https://api/v1?offset=0&x=2 (really)")
+    redact_error(error)
+    assert str(error) == "Failed to parse: https://api/v1?… (really)"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a\nINFO forged", "a\\nINFO forged"),
+        ("\x1b[31mred\r\b\x00", "\\x1b[31mred\\r\\x08\\x00"),
+        ("left\u202eright\u2028\u0085", "left\\u202eright\\u2028\\x85"),
+        ("\ud800", "\\ud800"),
+        ("é 日本 😀 \u3000", "é 日本 😀 \u3000"),
+        ("x" * 101, "x" * 100 + "…"),
+    ],
+)
+def test_what_others_sent_is_shown_on_one_line(text: str, seen: str) -> None:
+    assert shown(text) == seen
+
+
+def test_a_log_record_cannot_be_made_to_look_like_two(log: logging.Logger, logged: list[logging.LogRecord]) -> None:
+    redact_log_records()
+    register("some-secret")
+    log.info("field %s", "a\n2026-11-26 INFO forged\r\x1b[2K")
+    log.info("%s", "x" * 5_000_000)
+    assert logged[0].getMessage() == "field a\n  2026-11-26 INFO forged\\r\\x1b[2K"
+    assert len(logged[1].getMessage()) <= redaction.LOGGED_CHARACTERS
+
+
+HOSTILE = [
+    "\\",
+    '\\"',
+    "\\n",
+    "%",
+    "%25",
+    "%252",
+    "\\u",
+    "\\x5c",
+    "/\\",
+    "s",
+    "s\\",
+    "&",
+    "&amp;",
+    "?a=",
+    "://",
+    "\n",
+    "\x1b",
+]
+
+
+@pytest.mark.parametrize("key", [*KEYS, "\\\\server\\share", "/path\\", "\\", "\\n\\n", '"quoted"'])
+def test_redaction_takes_time_in_proportion_to_what_it_reads(key: str) -> None:
+    register(key)
+    for piece in HOSTILE:
+        text = piece * (100_000 // len(piece))
+        started = time.process_time()
+        redaction.cleaned(text)
+        # 3 s where the time grows with the square of the length.
+        assert time.process_time() - started < 0.3, piece
+
+
+@pytest.mark.parametrize(
+    "key", ["\\\\server\\share", 'a\\"b-secret', "\\leading-slash", "trailing-slash\\", "a\\\nb-secret"]
+)
+def test_backslashes_in_a_secret_are_found_in_every_spelling(key: str) -> None:
+    register(key)
+    twice = json.dumps(json.dumps(key)[1:-1])[1:-1]
+    for spelling in spellings(key) | forms_of(key) | {twice}:
+        for text in ("{}", "k={}&b", '"{}"'):
+            assert key.strip("\\") not in redact(text.format(spelling))
+            assert redact(text.format(spelling)).replace("\\", "") == text.format("***"), spelling
+
+
+def test_values_of_parameters_are_secrets() -> None:
+    redaction.register_values(
+        {"token": "abcdef", "list": ["ghijkl", 123456], "short": "csv", "flag": True, "sort": "created_at"},
+        but=("created_at",),
+    )
+    assert redact("abcdef ghijkl 123456 csv True created_at") == "*** *** *** csv True created_at"
+
+
+@pytest.mark.parametrize("url", ["http://na%2Fme:pa%40ss-word@proxy:3128", "na%2Fme:pa%40ss-word@proxy:3128"])
+def test_the_login_of_an_address_is_a_secret(url: str) -> None:
+    redaction.register_login(url)
+    assert redact("na/me pa@ss-word pa%40ss-word") == "*** *** ***"
+
+
+@pytest.mark.parametrize("url", [None, "", "http://[::1", "http://host/"])
+def test_an_address_without_login_hides_nothing(url: str | None) -> None:
+    redaction.register_login(url)
+    assert redact("host http") == "host http"

@@ -54,7 +54,7 @@ def test_the_usual_refusals_come_with_advice(loader: Loader, server: ApiServer, 
     assert advice in decision_of_load(loader, server).reason
 
 
-@pytest.mark.parametrize("status", [429, 500, 501, 502, 503, 504, 505])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 505, 507, 511, 520, 529])
 def test_a_failure_of_the_api_is_tried_again(
     loader: Loader, server: ApiServer, waits: list[float], status: int
 ) -> None:
@@ -82,13 +82,40 @@ def test_a_short_retry_after_that_did_not_help_is_the_delay_of_the_task(
     assert decision_of_load(loader, server).retry_delay == timedelta(seconds=5)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "3600"},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "3600"},
+        {"RateLimit": '"default";r=0;t=3600'},
+    ],
+    ids=str,
+)
+def test_a_403_that_is_a_rate_limit_is_tried_again_when_the_api_says(
+    loader: Loader, server: ApiServer, waits: list[float], headers: dict[str, str]
+) -> None:
+    server.fail(99, Answer(403, headers=headers))
+    decision = decision_of_load(loader, server)
+    assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, timedelta(seconds=3600))
+    assert server.count() == 1
+
+
+def test_a_403_with_something_left_of_the_quota_is_a_refusal(loader: Loader, server: ApiServer) -> None:
+    server.fail(99, Answer(403, headers={"X-RateLimit-Remaining": "10", "X-RateLimit-Reset": "3600"}))
+    assert decision_of_load(loader, server).action == RetryAction.FAIL
+
+
 @pytest.mark.parametrize("seconds", [float("inf"), 1e300, 10.0**12])
 def test_an_absurd_wait_is_no_overflow(seconds: float) -> None:
     delay = decide(TransientError("later", retry_after_seconds=seconds)).retry_delay
     assert timedelta(0) < delay <= timedelta(days=7)
 
 
-@pytest.mark.parametrize("answer", [CLOSE, HANG, Answer(200, {"data": []}, cut_after=3)], ids=["drop", "hang", "cut"])
+@pytest.mark.parametrize(
+    "answer",
+    [CLOSE, HANG, Answer(200, {"data": []}, cut_after=3), Answer(200, '{"data": ['), Answer(200, "")],
+    ids=["drop", "hang", "cut", "half", "empty"],
+)
 def test_a_broken_connection_is_tried_again(
     loader: Loader, server: ApiServer, waits: list[float], monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
@@ -122,7 +149,7 @@ def test_a_redirect_to_another_host_fails_at_once(loader: Loader, server: ApiSer
 
 @pytest.mark.parametrize(
     "body",
-    ["<html>", {"error": "no"}, {"data": None}, {"data": [{"name": 1}]}, {"data": [{"id": None}]}, '{"data": ['],
+    ["<html>", {"error": "no"}, {"data": None}, {"data": [{"name": 1}]}, {"data": [{"id": None}]}, '{"data": ]'],
     ids=str,
 )
 def test_a_bad_answer_fails_at_once_with_its_sentence(loader: Loader, server: ApiServer, body: Any) -> None:

@@ -1,8 +1,12 @@
 """Which requests are retried, after how long, and where the key may go; counted at a real server."""
 
+import copy
+import gzip
 import math
 import socket
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email.utils import formatdate
@@ -16,11 +20,12 @@ from dlt.extract.exceptions import ResourceExtractionError
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
 from include.extract import response as answers
 from include.extract import session as http_client
-from include.extract.failures import retry_after_seconds
+from include.extract.failures import raise_failure, retry_after_seconds
 from include.extract.json_body import parse_json
 from include.extract.retries import RETRIED_STATUSES
-from include.extract.session import open_session
+from include.extract.session import open_session, redirect_target
 from include.extract.transport import CurlAdapter
+from include.redaction import redact, register
 from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, numbered, refused_port
 from tests.unit.conftest import Loader, causes, innermost
 
@@ -383,3 +388,242 @@ def test_a_connection_is_used_for_more_than_one_page(dlt_home: Path, server: Api
     for _ in range(3):
         session.get(f"{server.url}/v1/datasets", params={"api_key": KEY})
     assert len({request.client_port for request in server.requests}) == 1
+
+
+# Half of an answer, and none
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Answer(200, '{"data": [{"id": 1}, {"id": 2}'),
+        Answer(200, '{"data": [{"id": 1}, {"na'),
+        Answer(200, '{"data": [{"id": 1}, {"na', headers={"Connection": "close"}),
+        Answer(200, {"data": numbered(100), "total": 250}, cut_after=500),
+        Answer(200, gzip.compress(b'{"data": []}')[:-9], {"Content-Encoding": "gzip"}),
+        Answer(200, b'7\r\n{"data"\r\n', {"Transfer-Encoding": "chunked", "Content-Length": ""}, cut_after=99),
+        Answer(200, ""),
+    ],
+    ids=["between records", "in a name", "closed", "announced whole", "packed", "chunks", "empty"],
+)
+def test_half_of_an_answer_is_asked_for_again(
+    loader: Loader, server: ApiServer, waits: list[float], broken: Answer
+) -> None:
+    server.fail(3, broken, offset=100)
+    assert len(loader.read(server)) == 250
+    assert server.count(offset=100) == 4
+    assert waits == BACKOFF_SECONDS
+
+
+def test_an_answer_that_is_always_half_is_a_broken_connection(
+    loader: Loader, server: ApiServer, waits: list[float]
+) -> None:
+    server.fail(99, Answer(200, '{"data": [{"id": 1}, {"na'))
+    failure = failure_of(lambda: loader.read(server))
+    assert isinstance(failure, requests.exceptions.ChunkedEncodingError)
+    assert "half a body" in str(failure)
+    assert server.count() == 4
+
+
+def test_an_answer_that_is_always_empty_is_a_broken_connection(
+    loader: Loader, server: ApiServer, waits: list[float]
+) -> None:
+    server.fail(99, Answer(200, ""))
+    failure = failure_of(lambda: loader.read(server))
+    assert isinstance(failure, requests.ConnectionError)
+    assert "empty body" in str(failure)
+    assert server.count() == 4
+
+
+# Statuses that somebody adds
+
+
+def test_further_statuses_are_tried_again_and_transient(loader: Loader, server: ApiServer, waits: list[float]) -> None:
+    server.fail(3, Answer(423), Answer(520), Answer(408), offset=100)
+    assert len(loader.read(server, retry_statuses=[408, 423, 520])) == 250
+    assert waits == BACKOFF_SECONDS
+    server.fail(99, Answer(423), offset=100)
+    assert isinstance(failure_of(lambda: loader.read(server, retry_statuses=[423])), TransientError)
+
+
+def test_further_statuses_may_stand_in_the_environment(
+    loader: Loader, server: ApiServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__DATASETS__RETRY_STATUSES", "[408, 423]")
+    server.fail(1, Answer(423), offset=100)
+    assert len(loader.read(server)) == 250
+
+
+def test_a_403_that_is_a_rate_limit_waits_outside_of_the_worker(
+    loader: Loader, server: ApiServer, waits: list[float]
+) -> None:
+    server.fail(99, Answer(403, headers={"Retry-After": "30"}))
+    failure = failure_of(lambda: loader.read(server))
+    assert isinstance(failure, TransientError)
+    assert failure.retry_after_seconds == 30
+    assert (server.count(), waits) == (1, [])
+
+
+def test_an_epoch_in_retry_after_is_waited_for(loader: Loader, server: ApiServer, waits: list[float]) -> None:
+    server.script(
+        lambda _: Answer(429, headers={"Retry-After": str(int(time.time()) + 30)}) if server.count() == 1 else None
+    )
+    loader.read(server)
+    assert waits == [pytest.approx(29.5, abs=1.5)]
+
+
+# Hooks
+
+
+def hooked(session: requests.Session, url: str, hook: Callable[..., Any], offset: int = 0) -> requests.Response:
+    request = requests.Request("GET", url, params={"offset": offset}, hooks={"response": [hook]})
+    return session.send(session.prepare_request(request))
+
+
+def test_hooks_run_in_order_in_the_thread_that_asks_and_only_on_what_is_handed_over(
+    dlt_home: Path, server: ApiServer
+) -> None:
+    server.key = None
+    session = open_session(4, None, "offset", lambda offset: range(offset + 100, 500, 100))
+    heard: list[tuple[str, int]] = []
+
+    def hook(response: requests.Response, **_: Any) -> None:
+        heard.append((threading.current_thread().name, len(response.json()["data"])))
+
+    for offset in (0, 100, 200):
+        hooked(session, f"{server.url}/v1/datasets", hook, offset)
+    session.end_read()
+    assert heard == [(threading.current_thread().name, rows) for rows in (100, 100, 50)]
+    assert set(server.offsets) > {0, 100, 200}
+
+
+def test_a_failing_page_beyond_the_end_is_not_judged_before_it_is_asked_for(dlt_home: Path, server: ApiServer) -> None:
+    server.key = None
+    server.fail(99, Answer(404), offset=200)
+    session = open_session(4, None, "offset", lambda offset: range(offset + 100, 300, 100))
+    for offset in (0, 100):
+        assert hooked(session, f"{server.url}/v1/datasets", raise_failure, offset).ok
+    with pytest.raises(requests.HTTPError):
+        hooked(session, f"{server.url}/v1/datasets", raise_failure, 200)
+
+
+def test_a_hook_may_give_another_response(dlt_home: Path, server: ApiServer) -> None:
+    other = body(b"{}")
+    session = open_session(1)
+    assert hooked(session, f"{server.url}/v1/datasets", lambda response, **_: other) is other
+
+
+def test_hooks_run_once_behind_redirects(dlt_home: Path, server: ApiServer) -> None:
+    server.key = None
+    server.fail(1, Answer(302, headers={"Location": "/v1/datasets?offset=100"}), offset=0)
+    heard: list[int] = []
+    hooked(open_session(1), f"{server.url}/v1/datasets", lambda response, **_: heard.append(response.status_code))
+    assert heard == [200]
+
+
+def test_nothing_is_replaced_on_the_session_and_it_is_shared_by_copies(dlt_home: Path) -> None:
+    session = open_session(1)
+    methods = {name for name in vars(session) if callable(getattr(type(session), name, None))}
+    assert methods == set()
+    assert copy.deepcopy({"session": session})["session"] is session
+
+
+# Redirects
+
+HTTP, HTTPS = "http://api.example.com:8080/v1", "https://api.example.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("here", "location", "there"),
+    [
+        (HTTP, "/v2?x=1", "http://api.example.com:8080/v2?x=1"),
+        (HTTP, "https://api.example.com/v1", "https://api.example.com/v1"),
+        (HTTP, "https://api.example.com:8080/v1", "https://api.example.com:8080/v1"),
+        (HTTP, "https://api.example.com:8443/v1", None),
+        (HTTP, "http://api.example.com/v1", None),
+        (HTTP, "//api.example.com:8080/v2", "http://api.example.com:8080/v2"),
+        (HTTP, "http://user:pass@api.example.com:8080/v2", "http://api.example.com:8080/v2"),
+        (HTTP, "//evil@api.example.com:8080/v2", "http://api.example.com:8080/v2"),
+        (HTTPS, "http://api.example.com/v1", None),
+        (HTTPS, "https://api.example.com.evil.org/v1", None),
+        (HTTPS, "https://api.example.com@evil.org/v1", None),
+        (HTTPS, "ftp://api.example.com/v1", None),
+        (HTTPS, "javascript:alert(1)", None),
+    ],
+)
+def test_a_redirect_stays_on_the_host_and_leaves_logins_behind(here: str, location: str, there: str | None) -> None:
+    request = requests.Request("GET", here).prepare()
+    if there is not None:
+        assert redirect_target(request, location) == there
+        return
+    with pytest.raises(ConfigurationError, match="redirected to another host"):
+        redirect_target(request, location)
+
+
+def test_a_login_goes_where_a_redirect_may_go(dlt_home: Path) -> None:
+    session = open_session(1)
+    response = requests.Response()
+    response.status_code, response.headers["Location"] = 301, "https://api.example.com:8080/v1"
+    response.request = requests.Request("GET", HTTP, headers={"Authorization": "Bearer key"}).prepare()
+    hop = next(session.resolve_redirects(response, response.request, yield_requests=True))
+    assert hop.url == "https://api.example.com:8080/v1"
+    assert hop.headers["Authorization"] == "Bearer key"
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "http://host:port/", "//[", "http://host:99999999/"])
+def test_a_location_that_cannot_be_read_is_a_sentence(
+    loader: Loader, server: ApiServer, waits: list[float], location: str
+) -> None:
+    server.fail(99, Answer(302, headers={"Location": location}))
+    failure = failure_of(lambda: loader.read(server))
+    assert isinstance(failure, ConfigurationError)
+    assert "cannot be read" in str(failure)
+    assert server.count() == 1
+
+
+# What may be said
+
+# In two parts: a traceback shows the lines of this file.
+COLOUR = "ultra" + "violet"
+
+
+def test_what_the_api_says_about_a_refusal_is_in_the_error(loader: Loader, server: ApiServer) -> None:
+    server.fail(99, Answer(422, {"errors": [{"message": f"limit\nis too large for {KEY}"}]}))
+    failure = str(failure_of(lambda: loader.read(server)))
+    assert "answered 422" in failure
+    assert "limit\\nis too large for ***" in failure
+
+
+@pytest.mark.parametrize(
+    "trouble", [Answer(404), Answer(503), Answer(200, "<html>"), CLOSE, Answer(302, headers={"Location": "//x/"})]
+)
+def test_no_error_has_a_query_in_it(loader: Loader, server: ApiServer, waits: list[float], trouble: Any) -> None:
+    server.fail(99, trouble)
+    with pytest.raises(ResourceExtractionError) as caught:
+        loader.read(server, params={"colour": COLOUR})
+    told = "".join(traceback.format_exception(caught.value)) + "".join(map(repr, causes(caught.value)))
+    assert [word for word in (COLOUR, "limit=", "offset=", "api_key=") if word in told] == []
+
+
+def test_the_login_of_a_proxy_is_a_secret(dlt_home: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ApiServer() as proxy:
+        monkeypatch.setenv("http_proxy", f"http://somebody:pa%2Fssword@127.0.0.1:{proxy.port}")
+        session = open_session(1)
+        session.merge_environment_settings("http://api.invalid/v1", {}, None, None, None)
+    assert redact("somebody pa/ssword") == "*** ***"
+
+
+def test_a_key_that_the_records_repeat_is_replaced_and_counted(dlt_home: Path, server: ApiServer) -> None:
+    key = "s3cr3t/+key=%&-2026"
+    server.key, server.records = None, [{"id": 1, "a": key, "b": f"/v1?k={key}"}, {"id": 2, "a": "b"}]
+    session = open_session(1, api_key=key)
+    answer = hooked(session, f"{server.url}/v1/datasets", lambda *_, **__: None)
+    assert answer.json()["data"] == [{"id": 1, "a": "***", "b": "/v1?k=***"}, {"id": 2, "a": "b"}]
+    assert answer.json() is answer.json()
+    assert session.own_key.replaced_values == 2
+
+
+def test_a_password_of_the_warehouse_is_left_in_records(loader: Loader, server: ApiServer) -> None:
+    register("postgres-tuning-2026")
+    server.records = [{"id": 1, "name": "postgres-tuning-2026", "postgres-tuning-2026": 1}]
+    assert loader.read(server) == server.records

@@ -534,7 +534,7 @@ def test_pages_that_fail_side_by_side_leak_nothing_and_are_asked_for_four_times_
 
 
 def test_a_key_that_the_api_repeats_in_its_records_is_not_loaded(loader: Loader, server: ApiServer) -> None:
-    key = "s3cr3t/+key=%&"
+    key = "s3cr3t/+key=%&-2026"
     links = [f"https://api.example.com/v1/datasets/1?api_key={spelling}" for spelling in (key, quote(key, safe=""))]
     server.key = key
     server.records = [{"id": 1, "self": links[0], "nested": {"link": links[1]}, "tags": [links[1]]}]

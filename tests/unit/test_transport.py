@@ -18,7 +18,9 @@ import requests
 import trustme
 
 from include.errors import ConfigurationError
+from include.extract import transport
 from include.extract.transport import CurlAdapter
+from include.extract.unpack import TooLarge
 from tests.support.api_server import HANG, Answer, ApiServer, numbered
 from tests.unit.conftest import Loader
 
@@ -281,12 +283,12 @@ def test_a_slow_answer_that_keeps_coming_is_no_timeout(session: requests.Session
             connection.recv(65536)
             connection.sendall(PLAIN[:-10])
             for byte in PLAIN[-10:]:
-                time.sleep(0.4)
+                time.sleep(0.15)
                 connection.sendall(bytes([byte]))
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=drip, daemon=True).start()
-        answer = session.get(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=(1, 3))
+        answer = session.get(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=(1, 1))
     assert answer.content == BODY
 
 
@@ -299,3 +301,54 @@ def test_compressed_pages_are_loaded(loader: Loader) -> None:
     with ApiServer(numbered(250)) as server:
         server.script(squeeze)
         assert len(loader.read(server, max_parallel_requests=4)) == 250
+
+
+def test_one_byte_after_the_other_has_an_end(session: requests.Session) -> None:
+    ended = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(PLAIN.replace(b"12", b"100000"))
+            while not ended.wait(0.02):
+                connection.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, daemon=True).start()
+        started = time.monotonic()
+        with pytest.raises(requests.ReadTimeout):
+            session.get(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=(1, 0.1))
+        ended.set()
+    assert time.monotonic() - started < 5
+
+
+def test_a_word_that_is_no_encoding_is_passed_over(session: requests.Session) -> None:
+    with canned(PLAIN.replace(b"\r\n\r\n", b"\r\nContent-Encoding: utf-8\r\n\r\n")) as (url, _):
+        assert session.get(url).json() == {"data": []}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_has_a_largest_size(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch, packed: bool, announced: bool
+) -> None:
+    monkeypatch.setattr(transport, "BODY_BYTES", 1024**2)
+    body = bytes(1024**2 + 1)
+    content = gzip.compress(body) if packed else body
+    head = b"HTTP/1.1 200 OK\r\n" + (b"Content-Encoding: gzip\r\n" if packed else b"")
+    head += f"Content-Length: {len(content)}\r\n".encode() if announced else b""
+    with canned(head + b"\r\n" + content) as (url, _), pytest.raises(TooLarge, match="1 MiB") as caught:
+        session.get(f"{url}?k=secret")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("X-Key\r\nX-Other", "1"), ("X Key", "1"), ("X-Key", "1\r\nX-Other: 1"), ("X-Key", "1\n")]
+)
+def test_no_header_begins_another_one(session: requests.Session, name: str, value: str) -> None:
+    request = requests.Request("GET", "http://127.0.0.1:9/").prepare()
+    # As dlt's authentication does it, where requests looks at nothing.
+    request.headers[name] = value
+    with pytest.raises(ConfigurationError, match="api_key_param"):
+        session.send(request)
