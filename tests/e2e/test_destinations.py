@@ -250,6 +250,15 @@ def test_windows_leave_the_same_table_everywhere(place: Place, deployment: Deplo
     assert place.query("SELECT count(*) FROM datasets") == [(3,)]
 
 
+def test_what_is_in_a_key_is_never_sql(place: Place, deployment: Deployment, api: ApiServer) -> None:
+    keys = ["it's", "back\\slash\\", "\\' OR 1=1 -- ", "urn:x:y", "100%s", "a;b", '"quoted"', "{id}"]
+    api.records = [{"id": key, "version": 1} for key in keys]
+    for _ in range(2):
+        # The second has nothing to add: each key is looked for in the table.
+        deployment.run(sync_mode="scd2")
+        assert sorted(place.query("SELECT id, version FROM datasets")) == sorted((key, 1) for key in keys)
+
+
 def test_replace_by_an_empty_collection_empties_the_table(place: Place, deployment: Deployment, api: ApiServer) -> None:
     api.records = BEFORE
     deployment.run(sync_mode="replace")

@@ -27,6 +27,7 @@ class Load:
     mode: str
     records: Sequence[dict[str, Any]]
     home: Path
+    dataset_name: str = "datasets_raw"
     nested: str = "tables"
     file_format: Any = "parquet"
     hints: dict[str, Any] = field(default_factory=dict)
@@ -76,7 +77,7 @@ def _run(load: Load, killed_before: int | None) -> None:
     pipeline = dlt.pipeline(
         "datasets",
         destination=load.destination(**load.arguments),
-        dataset_name="datasets_raw",
+        dataset_name=load.dataset_name,
         pipelines_dir=str(load.home / f"pipelines_{os.getpid()}"),
     )
 

@@ -23,6 +23,7 @@ from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
 from include.extract.source import api_source
 from include.load.destinations.postgres.client import side_by_side_postgres
+from include.load.destinations.postgres.copy import ParquetCopyJob
 from tests.support.api_server import ApiServer
 from tests.unit.conftest import causes
 
@@ -274,3 +275,49 @@ def test_what_is_staged_has_no_index_and_the_table_has_its_own(place: Place) -> 
     assert sorted(found) == [(False, "datasets"), (False, "datasets__tags")]
     staged = place.query("SELECT DISTINCT tablename FROM pg_tables WHERE schemaname LIKE 'datasets_raw_staging%'")
     assert {"datasets", "datasets__tags"} <= {table for (table,) in staged}
+
+
+def test_a_reader_that_began_before_a_replacement_sees_the_table_as_it_was(place: Place) -> None:
+    place.load({"id": 1, "tags": ["a"]}, {"id": 2, "tags": []})
+    with closing(psycopg2.connect(place.url)) as connection, connection.cursor() as cursor:
+        connection.set_session(isolation_level="REPEATABLE READ")
+        # It has begun, and has not looked at the table yet.
+        cursor.execute("SELECT 1")
+        place.load({"id": 3, "tags": ["b"]}, sync_mode="replace")
+        cursor.execute(
+            "SELECT id, value FROM datasets_raw.datasets JOIN datasets_raw.datasets__tags ON _dlt_root_id = datasets._dlt_id"
+        )
+        assert cursor.fetchall() == [(1, "a")]
+    assert place.query("SELECT id FROM datasets") == [(3,)]
+
+
+def test_what_is_staged_is_not_written_twice(place: Place) -> None:
+    place.load({"id": 1, "tags": ["a"]})
+    found = place.query(
+        "SELECT relnamespace::regnamespace::text LIKE '%staging%', relpersistence FROM pg_class "
+        "WHERE relname IN ('datasets', 'datasets__tags')"
+    )
+    assert sorted(found) == [(False, "p"), (False, "p"), (True, "u"), (True, "u")]
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_a_server_that_crashed_after_the_staging_is_not_loaded_from(
+    place: Place, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    place.load({"id": 1})
+    copy = ParquetCopyJob.run
+
+    def copy_and_crash(job: ParquetCopyJob) -> None:
+        copy(job)
+        # As PostgreSQL recovers: every unlogged table is empty.
+        found = place.query("SELECT oid::regclass::text FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r'")
+        with closing(psycopg2.connect(place.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {', '.join(table for (table,) in found)}")
+            connection.commit()
+
+    monkeypatch.setattr(ParquetCopyJob, "run", copy_and_crash)
+    monkeypatch.setenv("LOAD__RAISE_ON_MAX_RETRIES", "1")
+    with pytest.raises(PipelineStepFailed, match="has emptied the staging tables") as failure:
+        place.load({"id": 2}, sync_mode=mode)
+    assert CausalRetryPolicy().evaluate(failure.value, try_number=1, max_tries=3).action == RetryAction.RETRY
+    assert place.query("SELECT id FROM datasets") == [(1,)]

@@ -1,8 +1,8 @@
-"""MySQL and MariaDB, through dlt's SQLAlchemy destination. Their schemas are databases."""
+"""MySQL and MariaDB, through dlt's SQLAlchemy destination (`client.py`). Their schemas are databases."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.configure.connections import ConnectionFields
 from include.errors import TransientError
@@ -18,6 +18,9 @@ from include.load.kind import (
     typed,
 )
 from include.load.left_over import place_of_its_own
+
+if TYPE_CHECKING:
+    from dlt.common.destination import Destination
 
 # How long a run waits for the lock, as the server knows no endless wait: longer than any task may run.
 LONGEST_WAIT_SECONDS = 24 * 60 * 60
@@ -42,6 +45,12 @@ class Kind(DestinationKind):
         ssl = typed(credentials.get("query", {}).pop("ssl", None))
         if isinstance(ssl, Mapping):
             credentials["query"] |= {f"ssl_{name}": value for name, value in ssl.items()}
+
+    def open(self, **settings: Any) -> "Destination[Any, Any]":
+        """Our own."""
+        from include.load.destinations.mysql.client import one_step_mysql
+
+        return one_step_mysql(destination_name="sqlalchemy", **settings)
 
     def lock(self, values: DestinationValues, dataset_name: str) -> AbstractContextManager[object]:
         """A named lock of the server, which frees it when the connection ends, however that ends.
