@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -107,6 +107,14 @@ class ApiServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def reset(self) -> None:
+        """Behave as at the start, on the same port."""
+        for one in fields(self):
+            default = one.default_factory() if one.default_factory is not MISSING else one.default
+            setattr(self, one.name, default)
+        self.requests.clear()
+        self._scripts.clear()
 
     @property
     def url(self) -> str:

@@ -23,8 +23,8 @@ from include.apis.datasets import DATASETS
 from include.configure.options import resolve_options
 from include.decide.sync_mode import SYNC_MODES, SyncModeName
 from include.extract.source import api_source
-from include.load.destinations.duckdb import lean_duckdb
-from include.load.destinations.postgres import side_by_side_postgres
+from include.load.destinations.duckdb.client import lean_duckdb
+from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.stored_schema import forget_our_normalizer
 from include.report.history import LoadReport, read_reports, write_report
 from tests.fixtures.warehouses.make import HERE, MODES, records
