@@ -30,10 +30,12 @@ bench: $(DEV_STAMP) ## the benchmarks, as Markdown tables: this project beside o
 bench-quick: $(DEV_STAMP) ## the first of them: 10,000 records, once (two minutes)
 	@$(VENV)/bin/python -m benchmarks.run --repeats 1 $(BENCH_ARGS)
 
-lint: $(DEV_STAMP) ## check style and types
+lint: $(DEV_STAMP) ## check style, types, who imports whom, and how hard functions are
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/complexipy --failed
 
 up: ## the production stack with Docker Compose, on http://localhost:8080
 	@bin/make-env

@@ -10,15 +10,17 @@ delays. A failed run leaves the table as it was, and running it twice changes no
 **What was loaded** is in the table `datasets_raw._load_reports`, one row per load, and in the events of the asset.
 """
 
-import os
 from datetime import timedelta
 
 import pendulum
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from include.apis.datasets import RESOURCES
+from include.configure.settings import read_settings
 from include.decide.retry_policy import CausalRetryPolicy
 from include.pipeline import load_task
+
+settings = read_settings()
 
 with DAG(
     dag_id="datasets",
@@ -60,12 +62,12 @@ with DAG(
         load_task(
             resource,
             # A task in a pool that does not exist never starts: a pool is used only where the deployment names one.
-            pool=os.environ.get("DATASETS_POOL") or None,
-            pool_slots=int(os.environ.get("DATASETS_POOL_SLOTS") or "1"),
+            pool=settings.pool,
+            pool_slots=settings.pool_slots,
             # Over all runs, backfills too: for a destination that takes one writer and cannot make the others wait.
-            max_active_tis_per_dag=int(os.environ.get("DATASETS_TASK_MAX_ACTIVE") or "0") or None,
-            retries=int(os.environ.get("DATASETS_TASK_RETRIES", "3")),
-            retry_delay=timedelta(seconds=float(os.environ.get("DATASETS_TASK_RETRY_DELAY_SECONDS", "60"))),
+            max_active_tis_per_dag=settings.task_max_active or None,
+            retries=settings.task_retries,
+            retry_delay=timedelta(seconds=settings.task_retry_delay_seconds),
             retry_exponential_backoff=2.0,
             max_retry_delay=timedelta(hours=1),
             retry_policy=CausalRetryPolicy(),

@@ -21,11 +21,11 @@ from typing import IO, Any
 
 import psutil  # type: ignore[import-untyped]
 
+from include.configure.settings import read_settings
+from include.errors import ConfigurationError
+
 PROJECT = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(os.environ.get("AIRFLOW_HOME") or PROJECT / ".airflow").absolute()
-DUCKDB_FILE = (
-    Path(os.environ.get("DATASETS_DUCKDB_PATH") or PROJECT / "data" / "datasets.duckdb").expanduser().absolute()
-)
 
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 15
@@ -34,6 +34,14 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class DemoError(Exception):
     """What went wrong, as one sentence for the user."""
+
+
+def duckdb_file() -> Path:
+    """The embedded DuckDB file that the demo loads into. Raises DemoError."""
+    try:
+        return read_settings().duckdb_path
+    except ConfigurationError as error:
+        raise DemoError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,14 @@ class DemoApi:
 
         The destination is named outright, as a connection of that name may also be in Airflow's database.
         """
+        database = str(duckdb_file())
         loopback = ",".join(filter(None, (os.environ.get("no_proxy"), "localhost,127.0.0.1")))
         return {
             **os.environ,
             "AIRFLOW_HOME": str(AIRFLOW_HOME),
-            "DATASETS_DUCKDB_PATH": str(DUCKDB_FILE),
+            "DATASETS_DUCKDB_PATH": database,
             "AIRFLOW_CONN_DATASETS_API": json.dumps({"conn_type": "http", "host": self.base_url, "password": self.key}),
-            "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps({"conn_type": "duckdb", "host": str(DUCKDB_FILE)}),
+            "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps({"conn_type": "duckdb", "host": database}),
             "no_proxy": loopback,
             "NO_PROXY": loopback,
         }

@@ -15,10 +15,10 @@ import duckdb
 
 from demo.processes import (
     AIRFLOW_HOME,
-    DUCKDB_FILE,
     PROJECT,
     DemoError,
     demo_api,
+    duckdb_file,
     last_line,
     running,
     stop_on_signals,
@@ -41,7 +41,7 @@ def run_demo() -> str:
             exit_code = process.wait()
     if exit_code:
         raise DemoError(f"{failure(LOG_FILE)} The whole log is {LOG_FILE}")
-    return summary(DUCKDB_FILE, started_at, api.records, time.monotonic() - began)
+    return summary(duckdb_file(), started_at, api.records, time.monotonic() - began)
 
 
 def summary(database: Path, started_at: datetime, served_rows: int, seconds: float) -> str:

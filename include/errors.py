@@ -1,8 +1,11 @@
 """The project's own failures, told apart by whether a retry can mend them.
 
-In: nothing. Out: exception classes whose text is one sentence saying what happened, where, and what to do.
+In: nothing. Out: exception classes whose text is one sentence saying what happened, where, and what to do; and the
+one walk along what caused an exception.
 `retry_policy` maps them, and those of requests, dlt and the databases, to Airflow's decision.
 """
+
+from collections.abc import Iterator
 
 
 class PermanentError(Exception):
@@ -26,3 +29,29 @@ class TransientError(Exception):
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+def causes(error: BaseException | None, hidden: bool = False) -> Iterator[BaseException]:
+    """`error` and all that caused it, outermost first, each once.
+
+    `hidden`: also what `raise … from` hides, which stands in no traceback but is still held by the exception.
+    """
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        waiting += reversed(list(_below(link, hidden)))
+
+
+def _below(error: BaseException, hidden: bool) -> Iterator[BaseException | None]:
+    yield error.__cause__
+    if hidden or not (error.__cause__ or error.__suppress_context__):
+        yield error.__context__
+    # requests and urllib3 hand the error below them on as an argument.
+    yield from (argument for argument in error.args if isinstance(argument, BaseException))
+    if isinstance(error, BaseExceptionGroup):
+        yield from error.exceptions

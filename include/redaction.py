@@ -10,21 +10,28 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator
+import unicodedata
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from include.errors import causes
+
 REPLACEMENT = "***"
 # Values shorter than this are replaced only where they stand alone: "a" must not blank every a of a message.
 STANDS_ALONE_BELOW = 5
-# In records only values that can be nothing else are replaced: to blank a common word there would change data.
-IN_DATA_FROM = 8
+# A name of somebody else's in a message is cut after so many characters.
+SHOWN_CHARACTERS = 100
+# What one line of the log holds at the most.
+LOGGED_CHARACTERS = 20_000
 
+_QUERY = re.compile(r"\?[^\s'\")]*")
+# In any text, where not each question mark begins a query: behind an address, with a name and a value.
+_QUERY_OF_ADDRESS = re.compile(r"(?<=[\w/.:%-])\?[\w.~%+:$\[\]-]{1,100}=[^\s'\"<>)]*")
+_OUR_LOGGERS = ("dlt", "include")
 _lock = threading.Lock()
 _secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
-_in_data: tuple[bytes, ...] = ()
 _records_are_redacted = False
 
 
@@ -43,41 +50,60 @@ def forms_of(secret: str) -> set[str]:
 
 def register(secret: str) -> None:
     """Remember `secret`, so that `redact` removes it from now on. An empty one is ignored."""
-    global _pattern, _in_data
+    global _pattern
     if not secret:
         return
     with _lock:
         _secrets.add(secret)
-        spellings = {form for known in _secrets if len(known) >= IN_DATA_FROM for form in forms_of(known)}
-        _in_data = tuple(form.encode() for form in sorted(spellings, key=len, reverse=True))
         # Longest first: a secret that contains another has to be replaced whole.
         _pattern = re.compile("|".join(_any_spelling(known) for known in sorted(_secrets, key=len, reverse=True)))
 
 
 def _any_spelling(secret: str) -> str:
-    """A pattern for `secret`, however each of its characters is written: no list of whole spellings is complete."""
-    spelling = "".join(map(_any_spelling_of_character, secret))
+    """A pattern for `secret`, however each of its characters is written: no list of whole spellings is complete.
+
+    What it reads it reads once, whatever the text: a run of backslashes is taken whole, from its beginning, or not at
+    all (`++`, and nothing that could give a part of it back).
+    """
+    pattern, after_run = "", False
+    for part in re.findall(r"\\+|[^\\]", secret):
+        begins = "" if pattern else r"(?<!\\)"
+        is_run = part[0] == "\\"
+        pattern += _run_of_backslashes(len(part), begins) if is_run else _spellings_of(part, begins, after_run)
+        after_run = is_run
     if len(secret) >= STANDS_ALONE_BELOW:
-        return spelling
+        return pattern
     # What stands before may end in a letter or digit and still be no part of a word: "%3D", "\\n".
-    return rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[nrt])){spelling}(?![A-Za-z0-9])"
+    return rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}})|(?<=\\[nrt])){pattern}(?![A-Za-z0-9])"
 
 
-def _any_spelling_of_character(character: str) -> str:
+def _run_of_backslashes(length: int, begins: str) -> str:
+    # One more for each time that an escaped text is escaped again; and `\x5c`, which is one too.
+    return rf"(?:{begins}\\{{{length},}}+(?:x5c|u005c)?|(?:(?i:%(?:25)*5c)){{{length}}})"
+
+
+def _spellings_of(character: str, begins: str, after_run: bool) -> str:
     encoded = character.encode("utf-8", "surrogatepass")
     # %2F, %2f, and %252F for an address inside an address.
     spellings = ["".join(f"(?i:%(?:25)*{byte:02x})" for byte in encoded)]
     if html.escape(character) != character:
         spellings.append(re.escape(html.escape(character)))
-    # One backslash more for each time that an escaped text is escaped again.
     escapes = {json.dumps(character)[1:-1], ascii(character)[1:-1], repr(encoded)[2:-1]} - {character}
-    spellings += sorted(re.sub(r"(?:\\\\)+", r"\\\\+", re.escape(escape)) for escape in escapes)
-    if character in "\\\"'/":
-        spellings.append(r"\\*" + re.escape(character))
+    # A run of backslashes that belongs to the secret has taken those of the escape behind it as well.
+    run = rf"(?:{begins}\\++)?" if after_run else rf"{begins}\\++"
+    spellings += sorted(_escape(escape, run) for escape in escapes if escape[0] == "\\")
+    if character in "\"'/":
+        spellings.append(rf"(?:{begins}\\++)?" + re.escape(character))
     if character == " ":
         spellings.append(r"\+")
     # The shortest last: what is left of a longer one would stay in the text.
     return f"(?:{'|'.join([*spellings, re.escape(character)])})"
+
+
+def _escape(escape: str, run: str) -> str:
+    """`\\u65e5`, `\\n`, or several in a row (`\\xe6\\x97\\xa5`), each with as many backslashes as there are."""
+    first, *others = escape[1:].split("\\")
+    return run + re.escape(first) + "".join(r"\\++" + re.escape(other) for other in others)
 
 
 def redact(text: str) -> str:
@@ -85,20 +111,32 @@ def redact(text: str) -> str:
     return _pattern.sub(REPLACEMENT, text) if _pattern else text
 
 
-def redact_data(body: bytes) -> bytes:
-    """The body of an answer without the secrets that it repeats, such as the key in a link from a record to itself.
+def without_queries(text: str) -> str:
+    """`text` without what stands behind a question mark up to the next space, quote or bracket."""
+    return _QUERY.sub("?…", text)
 
-    Only secrets of `IN_DATA_FROM` characters or more, in their usual spellings: a record is data, not a message.
-    """
-    for form in _in_data:
-        if form in body:
-            body = body.replace(form, REPLACEMENT.encode())
-    return body
+
+def cleaned(text: str) -> str:
+    """`text` without secrets, and without the queries of the addresses in it."""
+    return _QUERY_OF_ADDRESS.sub("?…", redact(text))
+
+
+def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
+    """Somebody else's `text` for a message of ours: on one line, control characters as escapes, cut at `characters`."""
+    cut = text[:characters] + ("…" if len(text) > characters else "")
+    return cut if cut.isprintable() else "".join(map(_visible, cut))
+
+
+def _visible(character: str) -> str:
+    # Spaces of other scripts are no control characters, though not printable to Python.
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 def redact_error(error: BaseException) -> None:
     """Redact, in place, the texts of `error` and of everything that caused it."""
-    for link in _chain(error, set()):
+    for link in causes(error, hidden=True):
         link.args = _redacted(link.args)
         # Libraries keep their message beside `args` too (dlt: `msg`, the databases: `pgerror`, `orig`, …), notes are
         # there (`__notes__`), and some of Python's own errors build their text from fields that are not in `vars`.
@@ -120,7 +158,7 @@ def _redacted(value: Any) -> Any:
     redacted: Any
     match value:
         case str():
-            redacted = redact(value)
+            redacted = cleaned(value)
         case bytes():
             redacted = redact(value.decode("latin-1")).encode("latin-1")
             redacted = redact(redacted.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
@@ -133,20 +171,12 @@ def _redacted(value: Any) -> Any:
     return value if redacted == value else redacted
 
 
-def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
-    if error is None or id(error) in seen:
-        return
-    seen.add(id(error))
-    yield error
-    yield from _chain(error.__cause__, seen)
-    yield from _chain(error.__context__, seen)
-    # requests and urllib3 hand the error below them on as an argument.
-    for argument in error.args:
-        if isinstance(argument, BaseException):
-            yield from _chain(argument, seen)
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _chain(member, seen)
+def _one_record(message: str) -> str:
+    """What is logged: nothing that looks like another record, moves the cursor or has no end."""
+    text = message[:LOGGED_CHARACTERS]
+    if text.isprintable():
+        return text
+    return "\n  ".join("".join(map(_visible, line.replace("\t", "  "))) for line in text.split("\n"))
 
 
 def redact_log_records() -> None:
@@ -165,7 +195,9 @@ def redact_log_records() -> None:
                 # A log call with the wrong arguments: `logging` reports those, and never to the caller.
                 record.msg, record.args = _redacted((record.msg, record.args))
             else:
-                record.msg, record.args = redact(message), None
+                # dlt logs the address of each request. What others log of theirs is not ours to cut.
+                clean = cleaned if record.name.startswith(_OUR_LOGGERS) else redact
+                record.msg, record.args = _one_record(clean(message)), None
             if record.exc_info and record.exc_info[1] is not None:
                 redact_error(record.exc_info[1])
         return record

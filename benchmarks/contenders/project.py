@@ -9,7 +9,7 @@ import dlt
 
 from include.apis.datasets import DATASETS
 from include.configure.options import resolve_options
-from include.extract.paginators.offset import ReadProgress
+from include.extract.completeness import ReadProgress
 from include.extract.source import api_source
 from include.load.kinds import kinds
 from include.load.staging import staging

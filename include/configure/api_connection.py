@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-from include.configure.connections import API_CONN_ID, AirflowConnection, ConnectionFields
+from include.apis.names import API_CONN_ID
+from include.configure.connections import AirflowConnection, ConnectionFields
 from include.errors import ConfigurationError
 
 

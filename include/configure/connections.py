@@ -10,9 +10,6 @@ from typing import Any, Protocol
 
 from include.errors import ConfigurationError
 
-API_CONN_ID = "datasets_api"
-DESTINATION_CONN_ID = "datasets_destination"
-
 
 class AirflowConnection(Protocol):
     """What is read of an Airflow connection; Airflow has decoded what its URI form percent-encodes."""

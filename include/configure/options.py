@@ -7,10 +7,12 @@ catalogue's entry > the defaults below. The connection comes first because its p
 """
 
 import functools
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any
 
 from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigValueCannotBeCoercedException
@@ -23,13 +25,12 @@ from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
 from jsonpath_ng.exceptions import JSONPathError  # type: ignore[import-untyped]
 
 from include.apis.datasets import Resource
-from include.configure.connections import API_CONN_ID
+from include.apis.names import API_CONN_ID
+from include.configure.choices import Auth, CursorFormat, KeyLocation, Nested, SyncModeName
 from include.errors import ConfigurationError
 
 # RFC 9110, 5.5: visible characters, in Latin-1, with spaces and tabs only between them.
 _HEADER_VALUE = re.compile(r"[!-~\x80-\xff]([ \t!-~\x80-\xff]*[!-~\x80-\xff])?")
-
-CursorFormat = Literal["iso8601_z", "iso8601_offset", "date", "epoch_seconds", "epoch_milliseconds"]
 
 
 @configspec
@@ -37,7 +38,9 @@ class SourceOptions(BaseConfiguration):
     """How to read one API collection. Every field is an option that a user may set; None: not set."""
 
     base_url: str = None  # type: ignore[assignment]  # required: dlt's way to say so
-    api_key: TSecretStrValue = None  # type: ignore[assignment]  # required
+    auth: Auth = "api_key"
+    api_key: TSecretStrValue | None = None
+    """The key or the token; required unless `auth` is `none`."""
     path: str = "/"
     data_selector: str = "data"
     """JSONPath of the list of records; `$`: the body itself is the list."""
@@ -47,11 +50,14 @@ class SourceOptions(BaseConfiguration):
     offset_param: str = "offset"
     limit_param: str = "limit"
     api_key_param: str = "api_key"
-    api_key_location: Literal["query", "header"] = "query"
+    api_key_location: KeyLocation = "query"
     params: dict[str, Any] = field(default_factory=dict)
     """Fixed query parameters, sent with each request."""
-    primary_key: str = "id"
-    sync_mode: Literal["merge", "replace", "append", "scd2"] = "merge"
+    primary_key: Any = "id"
+    """The field that tells records apart: a name, a dotted path, or a list of them that do so together."""
+    overlap: bool = True
+    """Offset pages overlap by one record, so that what moves between two of them is seen."""
+    sync_mode: SyncModeName = "merge"
     """What a run does that asks for no other mode in its form."""
     cursor_path: str | None = None
     """The field that says when a record changed; None: every run is a snapshot."""
@@ -61,7 +67,7 @@ class SourceOptions(BaseConfiguration):
     """How `start_param` and `end_param` are written."""
     max_parallel_requests: int = 8
     requests_per_second: float | None = None
-    nested: Literal["tables", "json"] = "tables"
+    nested: Nested = "tables"
     lookback_days: float = 0
 
     def on_resolved(self) -> None:
@@ -71,7 +77,8 @@ class SourceOptions(BaseConfiguration):
                 raise ConfigurationError(f"The option `{name}` has to be at least 1; it is {getattr(self, name)}.")
         if not isinstance(self.params, dict):
             raise ConfigurationError("The option `params` has to be an object of names and values.")
-        if self.api_key_location == "header" and not _HEADER_VALUE.fullmatch(self.api_key):
+        in_header = self.auth == "bearer" or (self.auth == "api_key" and self.api_key_location == "header")
+        if in_header and self.api_key is not None and not _HEADER_VALUE.fullmatch(self.api_key):
             # http.client would name the value in its error.
             raise ConfigurationError(
                 "The API key cannot be sent in a header: it is empty, has a space or line break at an end, or holds "
@@ -81,10 +88,39 @@ class SourceOptions(BaseConfiguration):
             raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")
         if self.lookback_days < 0:
             raise ConfigurationError("The option `lookback_days` has to be 0 or more.")
+        if self.nested == "json" and any("." in path for path in self.key_paths):
+            raise ConfigurationError(
+                "The option `primary_key` names a field inside a nested object, which is a column of its own only where "
+                "the option `nested` is `tables`."
+            )
         if (self.start_param or self.end_param) and not self.cursor_path:
             raise ConfigurationError(
                 "The options `start_param` and `end_param` need `cursor_path`, the field that they filter on."
             )
+
+    @property
+    def key_paths(self) -> tuple[str, ...]:
+        """The paths of the fields that tell records apart together. Raises ConfigurationError (permanent)."""
+        given = self.primary_key
+        if isinstance(given, str) and given.lstrip().startswith("["):
+            # As the environment has to write a list.
+            with suppress(ValueError):
+                given = json.loads(given)
+        paths = [given] if isinstance(given, str) else given
+        if (
+            not isinstance(paths, list | tuple)
+            or not paths
+            or not all(isinstance(path, str) and path for path in paths)
+        ):
+            raise ConfigurationError(
+                "The option `primary_key` has to be the name of a field, a dotted path, or a list of them."
+            )
+        return tuple(dict.fromkeys(paths))
+
+    @property
+    def key_columns(self) -> list[str]:
+        """The columns of the key, as dlt names those of nested objects. Raises as `key_paths`."""
+        return [path.replace(".", "__") for path in self.key_paths]
 
 
 @functools.cache
@@ -117,15 +153,21 @@ def resolve_options(resource: Resource, run_params: Mapping[str, object] | None 
     options.__section__ = resource.name  # type: ignore[misc]
     try:
         explicit = {name: _as_written(name, value) for name, value in (run_params or {}).items()}
-        return resolve_configuration(options, sections=("sources",), explicit_value=explicit or None)
+        resolved = resolve_configuration(options, sections=("sources",), explicit_value=explicit or None)
     except ConfigFieldMissingException as error:
-        missing = ", ".join(f"`{name}`" for name in error.traces)
-        raise ConfigurationError(
-            f"The source `{resource.name}` has no {missing}: set the Airflow connection `{API_CONN_ID}`, or, "
-            f"without Airflow, {', '.join('__'.join((*section, name)).upper() for name in error.traces)}."
-        ) from None
+        raise _missing(section, error.traces) from None
     except ConfigValueCannotBeCoercedException as error:
         raise ConfigurationError(
             f"The option `{error.field_name}` of the source `{resource.name}` cannot be read as "
             f"{getattr(error.hint, '__name__', error.hint)}; see the README's table of options."
         ) from None
+    if resolved.auth != "none" and resolved.api_key is None:
+        raise _missing(section, ["api_key"])
+    return resolved
+
+
+def _missing(section: tuple[str, ...], names: Iterable[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"The source `{section[-1]}` has no {', '.join(f'`{name}`' for name in names)}: set the Airflow connection "
+        f"`{API_CONN_ID}`, or, without Airflow, {', '.join('__'.join((*section, name)).upper() for name in names)}."
+    )

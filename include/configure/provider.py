@@ -14,8 +14,8 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.provider import ConfigProvider, get_key_name
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from include.apis.names import API_CONN_ID
 from include.configure.api_connection import ApiValues
-from include.configure.connections import API_CONN_ID
 from include.configure.options import SourceOptions
 from include.errors import ConfigurationError
 from include.redaction import STANDS_ALONE_BELOW, forms_of, register

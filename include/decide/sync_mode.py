@@ -5,11 +5,10 @@ the table of all combinations; this module is where it is true.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from dlt.common.schema.typing import TWriteDispositionConfig
 
-SyncModeName = Literal["merge", "replace", "append", "scd2"]
+from include.configure.choices import SyncModeName
 
 # The columns that `append` adds: which run a row belongs to, and when it came.
 RUN_COLUMN = "_run_id"

@@ -1,16 +1,17 @@
 """One budget of requests for all threads of a task: how many at once, how many a second, and one shared pause.
 
-In: the options `max_parallel_requests` and `requests_per_second`; what the API says about its limit. Out: turns to
-send. Threads that each wait for themselves draw rejections and win nothing.
+In: the options `max_parallel_requests` and `requests_per_second`; what the API says about its limit. Out: slots to send
+in. Threads that each wait for themselves draw rejections and win nothing.
 """
 
 import math
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyrate_limiter import Limiter, Rate
+from pyrate_limiter import InMemoryBucket, Limiter, Rate
+
+from include.extract.clock import SYSTEM_CLOCK, Clock
 
 # Under a ceiling, requests go out in groups that take so long: evenly, in steps that a limiter of milliseconds knows.
 GROUP_SECONDS = 0.02
@@ -29,25 +30,26 @@ class ReadStopped(Exception):
 
 
 class RequestBudget:
-    """Turns to send a request. Safe to use from any thread."""
+    """Slots to send a request in. Safe to use from any thread."""
 
-    def __init__(self, parallel: int, requests_per_second: float | None = None) -> None:
+    def __init__(self, parallel: int, requests_per_second: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         """`requests_per_second` None: no ceiling. With one, requests are spaced evenly, without a burst."""
+        self._clock = clock
         self._parallel = parallel
         self._lanes_at_pause = self._answers_since_pause = parallel
         self._in_flight = 0
         self._not_before = 0.0
         self._paused_by: int | None = None
-        # How often the request of each thread has been told to wait. Those that wait for a turn, first come first.
+        # How often the request of each thread has been told to wait. Those that wait for a slot, first come first.
         self._told: dict[int, int] = {}
         self._waiting: dict[int, None] = {}
         self._stopped = False
         self._changed = threading.Condition()
-        self._limiter = Limiter(_rate(requests_per_second)) if requests_per_second else None
+        self._limiter = Limiter(_ClockedBucket(_rate(requests_per_second), clock)) if requests_per_second else None
         self._poll_seconds = max(0.001, min(STEP_SECONDS, 0.1 / (requests_per_second or 1)))
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Wait for a lane, for the end of a pause and for the rate; then send. Raises ReadStopped after `stop`.
 
         Whoever has been told to wait most often goes first, or a request could run out of retries while others pass it.
@@ -57,7 +59,7 @@ class RequestBudget:
             self._waiting[me] = None
             try:
                 while (wait_seconds := self._seconds_until_ready(me)) > 0:
-                    self._changed.wait(wait_seconds)
+                    self._clock.wait(self._changed, wait_seconds)
                 self._in_flight += 1
             finally:
                 del self._waiting[me]
@@ -74,7 +76,7 @@ class RequestBudget:
         with self._changed:
             self._told.pop(threading.get_ident(), None)
             # Those that were under way when the pause began say nothing of what may be sent after it.
-            if self._answers_since_pause < self._lanes_at_pause and time.monotonic() >= self._not_before:
+            if self._answers_since_pause < self._lanes_at_pause and self._clock.monotonic() >= self._not_before:
                 self._answers_since_pause += 1
                 self._changed.notify_all()
 
@@ -83,7 +85,7 @@ class RequestBudget:
         half as many at once as before, and from there on slowly more.
         """
         with self._changed:
-            now, me = time.monotonic(), threading.get_ident()
+            now, me = self._clock.monotonic(), threading.get_ident()
             # Answers to requests that were under way together are one complaint.
             if now >= self._not_before:
                 self._lanes_at_pause = max(1, self._lanes() // 2)
@@ -105,7 +107,7 @@ class RequestBudget:
             self._told.clear()
 
     def _lanes(self) -> int:
-        quiet_seconds = max(0.0, time.monotonic() - self._not_before)
+        quiet_seconds = max(0.0, self._clock.monotonic() - self._not_before)
         lanes = min(self._lanes_at_pause, 1 + self._answers_since_pause)
         return min(self._parallel, lanes + int(quiet_seconds / RECOVERY_SECONDS))
 
@@ -119,12 +121,23 @@ class RequestBudget:
         # Who was told waits in its own retry, and those told less often a moment longer: it is not passed on its way back.
         most_often = max(self._told.values(), default=0)
         resume_at = self._not_before + (0 if self._told.get(me, 0) == most_often else HEAD_START_SECONDS)
-        if (pause_seconds := resume_at - time.monotonic()) > 0 and me != self._paused_by:
+        if (pause_seconds := resume_at - self._clock.monotonic()) > 0 and me != self._paused_by:
             return min(pause_seconds, STEP_SECONDS)
         # Not the limiter's own wait: it would not see a pause that begins meanwhile, nor `stop`.
         if self._limiter is None or self._limiter.try_acquire("api", blocking=False):
             return 0
         return self._poll_seconds
+
+
+class _ClockedBucket(InMemoryBucket):
+    """The limiter's own, with the time of our clock."""
+
+    def __init__(self, rate: Rate, clock: Clock) -> None:
+        super().__init__([rate])
+        self._seconds = clock.monotonic
+
+    def now(self) -> int:
+        return int(self._seconds() * 1000)
 
 
 def _rate(requests_per_second: float) -> Rate:

@@ -1,238 +1,258 @@
-"""The HTTP session to the API: what is retried, how long, how fast, and what an error may say.
+"""The HTTP session to the API: one request after the other is asked for, and answered from what was fetched ahead.
 
-In: retry numbers (dlt's own `RUNTIME__REQUEST_*`) and the request budget. Out: a `requests` session, safe to use
-from several threads. It retries `RETRIED_STATUSES`, refused or broken connections and timeouts, with
-exponential backoff, honours Retry-After (RFC 9110, 10.2.3: seconds or HTTP date), and tells a long one to the
-scheduler instead of holding a worker. Every error that leaves it is free of secrets.
+In: how many requests at once and a second, the name of the position in the query, and the paginator's plan. Out: a
+`requests` session that retries, honours waits, follows redirects on the same host only, and whose errors hold no
+secret. dlt's REST client asks it for `prepare_request`, `merge_environment_settings` and `send`.
 """
 
-import json
-import re
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from copy import copy
+from functools import partial
+from typing import Any, Self
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-import orjson
 import requests
-from dlt.common.configuration import configspec, resolve_configuration
-from dlt.common.configuration.specs import RuntimeConfiguration
-from dlt.sources.helpers.requests import Client
-from urllib3.exceptions import HTTPError as Urllib3Error
-from urllib3.util.retry import Retry
+from dlt.sources.helpers.requests import Session
+from requests.hooks import default_hooks, dispatch_hook
+from urllib3 import HTTPHeaderDict
 
-from include.errors import ConfigurationError, ResponseShapeError, TransientError
+from include.errors import ConfigurationError
+from include.extract.clock import SYSTEM_CLOCK, Clock
+from include.extract.failures import address_of, asked_wait_seconds
+from include.extract.limits import ERROR_BODY_BYTES
+from include.extract.position import Position
+from include.extract.prefetch import Prefetch, nothing_ahead
 from include.extract.request_budget import RequestBudget
+from include.extract.response import ApiResponse
+from include.extract.retries import BUSY_STATUSES, RETRIED_STATUSES, HttpConfiguration, Retries, http_configuration
 from include.extract.transport import CurlAdapter
-from include.redaction import redact, redact_data
+from include.redaction import redact, shown, without_queries
 
-RETRIED_STATUSES = (429, 500, 502, 503, 504)
+__all__ = ["CONNECT_TIMEOUT_SECONDS", "RETRIED_STATUSES", "ApiSession", "HttpConfiguration", "open_session"]
+
 CONNECT_TIMEOUT_SECONDS = 10.0
-# The longest Retry-After that is believed: a week (as in `retry_policy`). urllib3 alone would cut it to six hours.
-LONGEST_RETRY_AFTER_SECONDS = 7 * 24 * 60 * 60
 
-# A number beyond 64 bits has 19 digits or more. Much faster to find than with a regular expression.
-_ANY_DIGIT_TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER = b"0" * 19
-_QUERY = re.compile(r"\?[^\s'\")]*")
+Settle = Callable[[requests.Response], requests.Response]
 
 
-@configspec
-class HttpConfiguration(RuntimeConfiguration):
-    """dlt's runtime options with this project's defaults: at most 3 retries, waits of 2, 4 and 8 seconds.
+def as_it_is(response: requests.Response) -> requests.Response:
+    """The answer counts as what it is."""
+    return response
 
-    `request_max_retry_delay` (seconds) is the longest wait inside a task; beyond it the scheduler waits.
+
+def open_session(
+    parallel: int,
+    requests_per_second: float | None = None,
+    position_param: str | None = None,
+    upcoming: Callable[[int], Iterable[int]] = nothing_ahead,
+    retry_statuses: Iterable[int] = (),
+    settle: Settle = as_it_is,
+    clock: Clock | None = None,
+) -> "ApiSession":
+    """A session that sends at most `parallel` requests at once, from threads of its own.
+
+    `requests_per_second` None: no ceiling. `position_param` names the query parameter for the offset or the page's
+    number, and `upcoming(position)` the positions that will be asked for after `position`; None: nothing is fetched
+    ahead. `retry_statuses` are retried beside `RETRIED_STATUSES`. `settle` says what an answer counts as, when its turn has
+    come: beyond the end, an error may be the end. `clock` None: the machine's.
     """
-
-    request_max_attempts: int = 4
-    request_backoff_factor: float = 2
-    request_max_retry_delay: float = 60
-
-    __section__: ClassVar[str] = "runtime"
-
-
-def open_session(max_parallel_requests: int, budget: RequestBudget | None = None) -> requests.Session:
-    """A session with this project's retries, for any number of threads; `budget` is what they share, None: one each.
-
-    Raises as `ApiAdapter.send` does.
-    """
-    configuration = resolve_configuration(HttpConfiguration())
-    client = Client(
-        request_timeout=(CONNECT_TIMEOUT_SECONDS, configuration.request_timeout),
-        # dlt's REST client raises for statuses itself and would warn about a session that does too.
-        raise_for_status=False,
-        status_codes=RETRIED_STATUSES,
-        request_max_attempts=configuration.request_max_attempts,
-        request_backoff_factor=configuration.request_backoff_factor,
-        request_max_retry_delay=configuration.request_max_retry_delay,
+    clock = clock or SYSTEM_CLOCK
+    configuration = http_configuration()
+    return ApiSession(
+        timeout_seconds=(CONNECT_TIMEOUT_SECONDS, configuration.request_timeout),
+        retries=Retries.of(configuration, retry_statuses),
+        budget=RequestBudget(parallel, requests_per_second, clock),
+        parallel=parallel,
+        position=Position(position_param),
+        upcoming=upcoming,
+        settle=settle,
+        clock=clock,
     )
-    session = client.session
-    budget = budget or RequestBudget(max_parallel_requests)
-    adapter = ApiAdapter(configuration.request_max_retry_delay, configuration.request_backoff_factor, budget)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    _retry_once_per_page(session)
-    _read_environment_once(session)
-    return session
 
 
-def _read_environment_once(session: requests.Session) -> None:
-    """Look up proxies and certificates once for each host; requests reads the whole environment for each request."""
-    merge = session.merge_environment_settings
-    known: dict[str, Any] = {}
+class ApiSession(Session):
+    """dlt's session, with this project's retries around each page and its redirects. Safe to use from one thread.
 
-    def merge_once(url: str, *given: Any) -> Any:
-        origin = str(_origin(urlsplit(url))) + repr(given)
-        if origin not in known:
-            known[origin] = merge(url, *given)
-        return dict(known[origin])
-
-    session.merge_environment_settings = merge_once  # type: ignore[method-assign, assignment]
-
-
-def _retry_once_per_page(session: requests.Session) -> None:
-    """Keep redirects out of the retries: a page behind one would be asked for 4 x 4 times.
-
-    requests sends each redirect through `session.send` again, with `allow_redirects=False`, and there dlt has put
-    its retries. What fails behind a redirect is tried again from the first address.
+    The response hooks of a request run when its answer is handed over, in the thread that asked for it, and once, on
+    the answer behind all redirects: a page that was fetched ahead is judged when the paginator gets there.
     """
-    send_with_retries = session.send
 
-    def send(request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+    def __init__(
+        self,
+        timeout_seconds: tuple[float, float],
+        retries: Retries,
+        budget: RequestBudget,
+        parallel: int,
+        position: Position,
+        upcoming: Callable[[int], Iterable[int]],
+        settle: Settle,
+        clock: Clock,
+    ) -> None:
+        # dlt's REST client raises for statuses by its hooks, and would warn about a session that does too.
+        super().__init__(timeout=timeout_seconds, raise_for_status=False)
+        adapter = ApiAdapter(retries, budget, clock)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+        self._retrying = retries.controller(clock)
+        self._position = position
+        self._prefetch = Prefetch(position, upcoming, parallel, budget)
+        self._settle = settle
+        # The last request that was prepared, what it asked for but the position, and what became of it.
+        self._prepared: tuple[requests.Request, dict[str, Any], requests.PreparedRequest] | None = None
+        self._settings: dict[str, Any] = {}
+
+    def end_read(self) -> None:
+        """The read is over, well or not: nothing more is sent for it. Another one may begin."""
+        self._prefetch.end()
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """As requests does, five times as fast for the next page of the same request."""
+        params = dict(request.params) if isinstance(request.params, dict) else {}
+        position = params.pop(self._position.name, None) if self._position.name else None
+        # dlt asks for each page with the same object. Cookies may be others each time.
+        if position is None or any(True for _ in self.cookies):
+            return self._prepare(request)
+        if self._prepared is None or self._prepared[0] is not request or self._prepared[1] != params:
+            self._prepared = (request, params, self._prepare(request))
+        return self._position.move(self._prepared[2], int(position))
+
+    def merge_environment_settings(
+        self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """Proxies and certificates, looked up once for each host; requests reads the whole environment each time."""
+        origin = f"{_origin(urlsplit(str(url)))} {(proxies, stream, verify, cert)}"
+        if origin not in self._settings:
+            self._settings[origin] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return dict(self._settings[origin])
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Answer `request`, after as many retries as it takes.
+
+        Raises requests' connection errors and timeouts (transient), ConfigurationError (permanent) when the API
+        redirects to another host, and what the request's response hooks raise.
+        """
+        kwargs["timeout"] = kwargs.get("timeout") or self.timeout
         if kwargs.get("allow_redirects") is False:
-            return type(session).send(session, request, **kwargs)
-        return send_with_retries(request, **kwargs)
+            # The hop of a redirect: a part of a request, whose retries are around it all. A page behind a redirect would
+            # be asked for 4 x 4 times otherwise.
+            return self._send_once(request, **kwargs)
+        try:
+            return self._page(request, **kwargs)
+        except BaseException:
+            self.end_read()
+            raise
 
-    session.send = send  # type: ignore[method-assign]
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where `resp` redirects to, None: nowhere. Raises ConfigurationError (permanent) for another host."""
+        location = super().get_redirect_target(resp)
+        return location if location is None else redirect_target(resp.request, location)
+
+    def __deepcopy__(self, _: Any) -> Self:
+        # dlt copies the whole configuration of a REST source to check it. Connections cannot be copied, but shared.
+        return self
+
+    def _page(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        bare = copy(request)
+        bare.hooks = default_hooks()
+        response: requests.Response = self._prefetch.take(bare, partial(self._retrying, self._send_once, **kwargs))
+        response = self._settle(response)
+        response = dispatch_hook("response", request.hooks, response, **kwargs)  # type: ignore[no-untyped-call]
+        if response.ok and self._position.of(request) is not None:
+            # Read here (once: `ApiResponse`), so that an answer that cannot be read ends the others as well.
+            response.json()
+        return response
+
+    def _send_once(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """One attempt, with its redirects."""
+        response: requests.Response = super().send(request, **kwargs)  # type: ignore[no-untyped-call]
+        return response
+
+    def _prepare(self, request: requests.Request) -> requests.PreparedRequest:
+        try:
+            return super().prepare_request(request)
+        except requests.RequestException as error:
+            failure = type(error)(redact(without_queries(str(error))))
+        raise failure
 
 
 class ApiAdapter(CurlAdapter):
     """One HTTP exchange, below the retries: sees each attempt and each redirect."""
 
-    def __init__(self, longest_wait_seconds: float, backoff_factor: float, budget: RequestBudget) -> None:
+    def __init__(self, retries: Retries, budget: RequestBudget, clock: Clock) -> None:
         super().__init__()
-        self._longest_wait_seconds = longest_wait_seconds
-        self._backoff_factor = backoff_factor
+        self._retries = retries
         self._budget = budget
+        self._clock = clock
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send once.
+        """Send once, in a slot of the budget.
 
-        Raises requests' connection errors and timeouts (transient, retried by the session), TransientError when
-        the API asks for a wait that is too long for a worker, ConfigurationError (permanent) when it redirects
-        to another host.
+        Raises requests' connection errors and timeouts (transient), without the query.
         """
         try:
-            with self._budget.turn():
+            with self._budget.slot():
                 response = super().send(request, *args, **kwargs)
-                if response.status_code >= 400:
-                    # dlt shows it where `runtime.http_show_error_body` is set, and some APIs repeat the key.
-                    response._content, response.encoding = redact(response.text).encode(), "utf-8"
-                # Still in its turn: the next one may not go before the pause that this answer asks for is known.
-                self._heed_wait(request, response)
+                # Still in its slot: the next one may not go before the pause that this answer asks for is known.
+                self._heed_wait(response)
+                return response
         except requests.RequestException as error:
-            failure = type(error)
-            message = f"{_where(request)} failed: {redact(_without_queries(error))}"
-        else:
-            response.url = redact(response.url)
-            response.reason = redact(response.reason)
-            response.json = _read_once(response)  # type: ignore[method-assign]
-            self._refuse_foreign_redirect(request, response)
-            return response
+            failure = type(error)(f"{address_of(request)} failed: {redact(without_queries(str(error)))}")
         # Raised outside the handler: as context, the original would carry its text into every traceback.
-        raise failure(message)
+        raise failure
 
-    def _refuse_foreign_redirect(self, request: requests.PreparedRequest, response: requests.Response) -> None:
-        if not response.is_redirect:
-            return
-        here = urlsplit(request.url or "")
-        there = urlsplit(urljoin(request.url or "", response.headers["location"]))
-        secured = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname
-        if _origin(here) != _origin(there) and not secured:
-            raise ConfigurationError(
-                f"{_where(request)} was redirected to another host, {redact(there.hostname or '?')}; the API key is "
-                "not sent there. If the API has moved, change the host of its connection."
-            )
+    def answer(
+        self, request: requests.PreparedRequest, status: int, reason: str, headers: HTTPHeaderDict, body: bytes
+    ) -> requests.Response:
+        """The response, without the secrets that some APIs repeat in an error; dlt shows them where it is told to."""
+        if status >= 400:
+            body = redact(body[:ERROR_BODY_BYTES].decode("utf-8", "replace")).encode()
+        response = ApiResponse(request, status, redact(reason), headers, body)
+        response.answered_at = self._clock.monotonic()
+        response.url = urlunsplit(urlsplit(response.url)._replace(query=""))
+        if status >= 400:
+            response.encoding = "utf-8"
+        return response
 
-    def _heed_wait(self, request: requests.PreparedRequest, response: requests.Response) -> None:
-        if response.status_code not in (429, 503):
+    def _heed_wait(self, response: requests.Response) -> None:
+        if response.status_code not in BUSY_STATUSES:
             self._budget.answered()
             return
-        seconds = retry_after_seconds(response)
-        if seconds is not None and seconds > self._longest_wait_seconds:
-            raise TransientError(
-                f"{_where(request)} answered {response.status_code} and asks to come back in {seconds:.0f} s, longer "
-                f"than the {self._longest_wait_seconds:.0f} s that a worker waits.",
-                retry_after_seconds=seconds,
-            )
-        # When one request is told to wait, all wait. A 503 without a time may be about that one page.
-        if seconds is not None or response.status_code == 429:
-            self._budget.slow_down(self._backoff_factor if seconds is None else seconds)
+        now = self._clock.time()
+        seconds = asked_wait_seconds(response, now)
+        # When one request is told to wait, all wait; what is too long for a worker ends the read. A 503 without a time
+        # may be about that one page.
+        if self._retries.asks_too_much(response, now) or (seconds is None and response.status_code == 503):
+            return
+        self._budget.slow_down(self._retries.backoff_seconds if seconds is None else seconds)
 
 
-def retry_after_seconds(response: requests.Response) -> float | None:
-    """Seconds from now that Retry-After asks for, a week at the most; None: no header, or one that cannot be read."""
-    header = response.headers.get("Retry-After")
-    if header is None:
-        return None
-    try:
-        return float(Retry(retry_after_max=LONGEST_RETRY_AFTER_SECONDS).parse_retry_after(header))
-    except (Urllib3Error, ValueError, OverflowError):
-        return None
+def redirect_target(request: requests.PreparedRequest, location: str) -> str:
+    """`location` as a whole address without a login, where the key may go: the same host and port, or its TLS.
 
-
-def _read_once(response: requests.Response) -> Callable[..., Any]:
-    """`response.json`, parsed once however often it is asked. Raises ResponseShapeError (permanent)."""
-    # Only until it is read: a response that its own function holds would wait for the garbage collector.
-    unread = [response]
-    parsed: list[Any] = []
-
-    def read(**_: Any) -> Any:
-        if unread:
-            parsed.append(parse_json(unread[0]))
-            unread.clear()
-        return parsed[0]
-
-    return read
-
-
-def parse_json(response: requests.Response) -> Any:
-    """The JSON value of the body; integers beyond 64 bits as text.
-
-    Raises ResponseShapeError (permanent) when there is none.
+    Raises ConfigurationError (permanent) for any other.
     """
-    body = redact_data(response.content)
+    here = urlsplit(request.url or "")
     try:
-        # orjson turns integers beyond 64 bits into floats; the standard library keeps every digit.
-        if _LONG_NUMBER in body.translate(_ANY_DIGIT_TO_ZERO):
-            return json.loads(body, parse_int=_integer_or_text, parse_constant=_refuse_constant)
-        return orjson.loads(body)
+        there = urlsplit(urljoin(request.url or "", location))
+        allowed = _origin(there) in _origins_of_same_host(here)
+        host = there.hostname or "?"
     except ValueError:
-        kind = response.headers.get("Content-Type", "no content type").split(";")[0]
-        problem = f"{_where(response.request)} answered {response.status_code} with {len(body)} bytes of {redact(kind)}"
-    raise ResponseShapeError(
-        f"{problem} that are not whole, valid JSON. Open that address with the key in a browser to see what it says."
-    )
+        # The port is no number, or a bracket is open.
+        raise ConfigurationError(
+            f"{address_of(request)} was redirected to an address that cannot be read. Check the host of the API's "
+            "connection and the option `path`."
+        ) from None
+    if not allowed:
+        raise ConfigurationError(
+            f"{address_of(request)} was redirected to another host, {shown(redact(host))}; the API key is not sent "
+            "there. If the API has moved, change the host of its connection."
+        )
+    return urlunsplit(there._replace(netloc=there.netloc.rpartition("@")[2]))
 
 
-def _integer_or_text(digits: str) -> int | str:
-    # dlt cannot write an integer beyond 64 bits, and few destinations can hold one: as text no digit is lost.
-    if len(digits) <= 20 and -(2**63) <= (number := int(digits)) < 2**63:
-        return number
-    return digits
-
-
-def _refuse_constant(name: str) -> None:
-    # RFC 8259, 6: NaN and Infinity are no JSON. The standard library takes them, orjson does not.
-    raise ValueError(f"{name} is not JSON")
-
-
-def _where(request: requests.PreparedRequest) -> str:
-    """The request in words, without its query: that is where the key is."""
-    return f"{request.method} {urlunsplit(urlsplit(request.url or '')._replace(query='', fragment=''))}"
-
-
-def _without_queries(error: Exception) -> str:
-    return _QUERY.sub("?…", str(error))
+def _origins_of_same_host(url: SplitResult) -> set[tuple[str, str | None, int | None]]:
+    scheme, host, port = _origin(url)
+    return {(scheme, host, port)} | ({("https", host, 443), ("https", host, port)} if scheme == "http" else set())
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:

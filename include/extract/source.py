@@ -4,7 +4,9 @@ In: a catalogue entry, the run's parameters and window. Out: a `DltSource` that 
 Python shell: `dlt.pipeline("datasets", destination="duckdb").run(api_source(DATASETS, options))`.
 """
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,20 +17,22 @@ from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
 
 from include.apis.datasets import Resource
 from include.configure.options import SourceOptions, json_path
+from include.decide.cursor import format_instant, parse_cursor
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, SyncMode
-from include.decide.window import LoadWindow, format_instant, parse_cursor
+from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
+from include.extract.answer import AnswerReader, key_finder
 from include.extract.columnar.batches import ColumnarBatches
-from include.extract.paginators.offset import ReadProgress, WholeReadPaginator
-from include.extract.prefetch import ReadAhead
-from include.extract.request_budget import RequestBudget
+from include.extract.completeness import ReadProgress, Record, WholeRead
+from include.extract.failures import raise_failure
+from include.extract.paginators.offset import WholeOffsetPaginator
 from include.extract.session import open_session
 from include.redaction import register
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
-# By name: dlt keeps it in the schema and imports it where it normalizes. The names stay dlt's own.
-LOSSLESS: Any = {"json": {"module": "include.lossless_normalizer"}}
+# Where the total of most APIs is, and where it is looked for unless somebody says otherwise.
+USUAL_TOTAL_PATH = SourceOptions().total_path
 
 
 def api_source(
@@ -43,51 +47,81 @@ def api_source(
 
     `window` None: the whole collection. `run_id` is what a mode that stamps rows stamps them with. `progress` is
     filled while the source is extracted; None: nobody wants to know. Extraction raises what
-    `http_client.ApiAdapter.send`, `pagination.WholeReadPaginator` and `parse_cursor` raise, wrapped by dlt.
+    `session.ApiAdapter.send`, `answer.AnswerReader`, `completeness.WholeRead` and `parse_cursor` raise, wrapped by dlt.
+    A collection that moved (`CollectionMoved`) is read again by running the same source again: `completeness.PASSES`.
     """
-    register(options.api_key)
-    progress = progress or ReadProgress()
-    paginator = WholeReadPaginator(options, progress)
+    if options.api_key:
+        register(options.api_key)
+    read = WholeRead(progress or ReadProgress(), options.total_path)
+    paginator = _paginator(read, options)
+    session = open_session(
+        options.max_parallel_requests,
+        options.requests_per_second,
+        options.offset_param,
+        paginator.upcoming,
+        settle=paginator.settle,
+    )
+    # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
+    paginator.on_end = lambda: session.end_read()
     source = rest_api_source(
-        rest_config(resource, options, mode, window, paginator),
+        _rest_config(resource, options, mode, window, paginator, session),
         name=resource.name,
         section=resource.name,
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
-        schema=Schema(resource.name, LOSSLESS),
+        schema=Schema(resource.name),
     )
-    step: Any = _page_step(resource, options, mode, window, run_id, paginator)
-    source.resources[resource.name].add_step(step)
+    step: Any = _page_step(options, window, read)
+    batches: Any = ColumnarBatches(
+        resource.name,
+        options.nested == "json",
+        lambda: not paginator.has_next_page,
+        hashed_rows=mode.name == "scd2",
+        keys=[tuple(path.split(".")) for path in options.key_paths],
+        stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
+    )
+    source.resources[resource.name].add_step(step).add_step(batches)
     return source
 
 
-def rest_config(
+def name_of_source(options: SourceOptions) -> str:
+    """Where the records come from: address and path, and a digest of the fixed parameters, whose values may be secrets."""
+    address = f"{options.base_url}/{options.path.lstrip('/')}"
+    if not options.params:
+        return address
+    params = json.dumps(options.params, sort_keys=True, default=str)
+    return f"{address} ({hashlib.sha256(params.encode()).hexdigest()[:12]})"
+
+
+def _paginator(read: WholeRead, options: SourceOptions) -> WholeOffsetPaginator:
+    reader = AnswerReader(options.data_selector, options.total_path, options.key_paths)
+    return WholeOffsetPaginator(
+        read,
+        reader,
+        path=options.path,
+        page_size=options.page_size,
+        offset_param=options.offset_param,
+        limit_param=options.limit_param,
+        total_is_set=options.total_path != USUAL_TOTAL_PATH,
+        overlap=options.overlap,
+        parallel=options.max_parallel_requests,
+    )
+
+
+def _rest_config(
     resource: Resource,
     options: SourceOptions,
     mode: SyncMode,
     window: LoadWindow | None,
-    paginator: WholeReadPaginator,
+    paginator: WholeOffsetPaginator,
+    session: Any,
 ) -> RESTAPIConfig:
     """The declarative configuration: client, authentication, endpoint, pagination."""
-    budget = RequestBudget(options.max_parallel_requests, options.requests_per_second)
-    session = open_session(options.max_parallel_requests, budget)
-    ahead = ReadAhead(session, paginator.upcoming, options.offset_param, options.max_parallel_requests, budget)
-    # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
-    paginator.on_end = lambda: ahead.end()
     return {
-        "client": {
-            "base_url": options.base_url,
-            "auth": {
-                "type": "api_key",
-                "name": options.api_key_param,
-                "api_key": options.api_key,
-                "location": options.api_key_location,
-            },
-            "session": session,
-        },
+        "client": {"base_url": options.base_url, "session": session, **_auth(options)},  # type: ignore[typeddict-item]
         "resource_defaults": {
-            "primary_key": [] if mode.stamps_rows else options.primary_key,
+            "primary_key": [] if mode.stamps_rows else options.key_columns,
             "write_disposition": mode.write_disposition,
             "columns": _columns(options, mode),
         },
@@ -100,16 +134,34 @@ def rest_config(
                     # Compiled: dlt would compile a text anew for each page.
                     "data_selector": json_path("data_selector", options.data_selector),
                     "paginator": paginator,
+                    "response_actions": [raise_failure],
                 },
             }
         ],
     }
 
 
+def _auth(options: SourceOptions) -> Mapping[str, Any]:
+    match options.auth:
+        case "none":
+            return {}
+        case "bearer":
+            return {"auth": {"type": "bearer", "token": options.api_key}}
+    return {
+        "auth": {
+            "type": "api_key",
+            "name": options.api_key_param,
+            "api_key": options.api_key,
+            "location": options.api_key_location,
+        }
+    }
+
+
 def _columns(options: SourceOptions, mode: SyncMode) -> dict[str, TColumnSchema]:
     # Said in each mode: a key that an earlier load in another mode left in the table's schema would still count.
     columns: list[TColumnSchema] = [
-        {"name": options.primary_key, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows}
+        {"name": column, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows}
+        for column in options.key_columns
     ]
     if mode.stamps_rows:
         # Nullable: the table may hold rows of other modes, and a column that may not be null cannot be added to it.
@@ -129,38 +181,29 @@ def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[st
 
 
 def _page_step(
-    resource: Resource,
-    options: SourceOptions,
-    mode: SyncMode,
-    window: LoadWindow | None,
-    run_id: str,
-    paginator: WholeReadPaginator,
-) -> Callable[[list[Any]], Any]:
-    """What becomes of a page: its records that lie in the window, stamped where the mode stamps, in batches.
+    options: SourceOptions, window: LoadWindow | None, read: WholeRead
+) -> Callable[[list[Any]], list[Record]]:
+    """What becomes of a page: its records that are new and lie in the window.
 
-    One step of dlt's pipe and not one for each: only so does the last page, though nothing of it be left, empty the
-    batches.
+    A page of which nothing is left is handed on as well: it may be the last, which empties the batches.
     """
-    keep = _in_window(options, window, paginator.progress) if window is not None and options.cursor_path else None
-    stamp = {RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None
-    # History is kept by a hash over each record, which dlt makes of records only.
-    plain = mode.name != "scd2"
-    batches = ColumnarBatches(resource.name, plain, options.nested == "json", lambda: not paginator.has_next_page)
+    keep = _in_window(options, window, read) if window is not None and options.cursor_path else None
 
-    def process(page: list[Any]) -> Any:
-        records = [record for record in page if keep(record)] if keep else page
-        return batches.add([{**record, **stamp} for record in records] if stamp else records)
+    def process(_: list[Any]) -> list[Record]:
+        # What dlt hands over is the whole page; the proof has just said which of it to hand on.
+        return [record for record in read.handed_on if keep(record)] if keep else read.handed_on
 
     return process
 
 
-def _in_window(options: SourceOptions, window: LoadWindow, progress: ReadProgress) -> Callable[[dict[str, Any]], bool]:
+def _in_window(options: SourceOptions, window: LoadWindow, read: WholeRead) -> Callable[[Record], bool]:
     """Whether a record lies in the window: enforced here as well, whatever the API makes of its filter."""
     cursor_path = options.cursor_path or ""
     selector = json_path("cursor_path", cursor_path)
     is_field = cursor_path.isidentifier()
+    key_of = key_finder(options.key_paths)
 
-    def in_window(record: dict[str, Any]) -> bool:
+    def in_window(record: Record) -> bool:
         # A plain field, the common case, needs no JSONPath: this runs for every record.
         cursor = record.get(cursor_path) if is_field else next((match.value for match in selector.find(record)), None)
         try:
@@ -170,7 +213,7 @@ def _in_window(options: SourceOptions, window: LoadWindow, progress: ReadProgres
                 f"The option `cursor_path` is `{cursor_path}`, but a record fails it: {error}"
             ) from None
         if not inside:
-            progress.outside_window.add(record[options.primary_key])
+            read.progress.outside_window.add(key_of(record))
         return inside
 
     return in_window

@@ -8,16 +8,13 @@ at once took nearly half of the time of a load (docs/decisions/0014).
 import math
 import os
 import threading
-from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import pycurl
 import requests
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import (
     DEFAULT_CA_BUNDLE_PATH,
-    get_encoding_from_headers,
     prepend_scheme_if_needed,
     select_proxy,
 )
@@ -25,6 +22,7 @@ from urllib3 import HTTPHeaderDict
 from urllib3.util.wait import wait_for_read
 
 from include.errors import ConfigurationError
+from include.extract.response import ApiResponse
 
 # Most pages in one piece.
 BUFFER_BYTES = 128 * 1024
@@ -85,16 +83,12 @@ class CurlAdapter(BaseAdapter):
             failure = _failure(curl, sending, *error.args)
         else:
             self._of_thread.socket = curl.getinfo(pycurl.ACTIVESOCKET)
-            return self._response(request, curl.getinfo(pycurl.RESPONSE_CODE), header_lines, body)
+            return self.answer(request, curl.getinfo(pycurl.RESPONSE_CODE), *_head(header_lines), body)
         raise failure
 
     def close(self) -> None:
         """Close the connections of all threads."""
         self._of_thread = threading.local()
-
-    def __deepcopy__(self, _: Any) -> Self:
-        # dlt copies the whole configuration of a REST source to check it. Connections cannot be copied, but shared.
-        return self
 
     def _handle(self) -> Any:
         curl = getattr(self._of_thread, "curl", None)
@@ -114,21 +108,11 @@ class CurlAdapter(BaseAdapter):
             curl.setopt(pycurl.FRESH_CONNECT, 1)
         return curl
 
-    def _response(
-        self, request: requests.PreparedRequest, status: int, header_lines: list[bytes], body: bytes
+    def answer(
+        self, request: requests.PreparedRequest, status: int, reason: str, headers: HTTPHeaderDict, body: bytes
     ) -> requests.Response:
-        reason, headers = _head(header_lines)
-        response = requests.Response()
-        response.status_code = status
-        response.reason = reason
-        response.headers = CaseInsensitiveDict(headers)
-        response.encoding = get_encoding_from_headers(response.headers)
-        response.url = request.url or ""
-        response.request = request
-        # Where requests looks for cookies.
-        response.raw = SimpleNamespace(_original_response=SimpleNamespace(msg=headers))
-        response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
-        return response
+        """The response, of what came."""
+        return ApiResponse(request, status, reason, headers, body)
 
 
 class _SendOnce:

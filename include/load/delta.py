@@ -5,6 +5,7 @@ in one commit, but two tables in two: so a load has one table, with nested value
 `upsert`, or by `cdc`, which also deletes what is missing of a part of the table (its `common/libs/deltalake.py`, 1.31.0).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dlt
@@ -18,7 +19,7 @@ from include.errors import ConfigurationError
 from include.load import sql
 
 
-def table_hints(table_format: str | None, mode: SyncMode, primary_key: str, run_name: str) -> dict[str, Any]:
+def table_hints(table_format: str | None, mode: SyncMode, key_columns: Sequence[str], run_name: str) -> dict[str, Any]:
     """The hints that make a resource of `mode` a Delta table, in place of those for a database; None: there are none."""
     if table_format is None:
         return {}
@@ -32,7 +33,7 @@ def table_hints(table_format: str | None, mode: SyncMode, primary_key: str, run_
     return {
         "table_format": "delta",
         "write_disposition": {"disposition": "merge", "strategy": "cdc", "destination_scope": own_rows},
-        "primary_key": [primary_key, RUN_COLUMN],
+        "primary_key": [*key_columns, RUN_COLUMN],
         "merge_key": [],
     }
 

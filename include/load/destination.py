@@ -5,6 +5,7 @@ in a place of this run alone (`include/load/staging.py`): concurrent runs that s
 """
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,9 +70,9 @@ class OpenDestination:
         """What stays open from the lock to the end of the load."""
         return self.kind.kept_open(self.values)
 
-    def hints(self, mode: SyncMode, primary_key: str, run_name: str) -> dict[str, Any]:
+    def hints(self, mode: SyncMode, key_columns: Sequence[str], run_name: str) -> dict[str, Any]:
         """Hints for dlt's resource that the destination needs, in place of those of the mode."""
-        return self.kind.hints(self.values, mode, primary_key, run_name)
+        return self.kind.hints(self.values, mode, key_columns, run_name)
 
     def dataset(self, pipeline: dlt.Pipeline, table: str) -> "dlt.Dataset | DeltaDataset":
         """What to ask in SQL what `table` has after the load."""

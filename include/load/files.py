@@ -4,6 +4,7 @@ In: the values of the connection. Out: which sync modes there are, and the hints
 there, so that nothing is left over.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.configure.connections import ConnectionFields
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from dlt.common.destination import DestinationCapabilitiesContext
     from dlt.common.schema.typing import TTableSchema
 
-    from include.decide.sync_mode import SyncMode, SyncModeName
+    from include.configure.choices import SyncModeName
+    from include.decide.sync_mode import SyncMode
     from include.load.delta import DeltaDataset
 
 # What dlt can do with plain files.
@@ -62,12 +64,14 @@ class FilesKind(DestinationKind):
 
         check_format(table, values.table_format, mode)
 
-    def hints(self, values: DestinationValues, mode: "SyncMode", primary_key: str, run_name: str) -> dict[str, Any]:
+    def hints(
+        self, values: DestinationValues, mode: "SyncMode", key_columns: Sequence[str], run_name: str
+    ) -> dict[str, Any]:
         """Those of a Delta table, and the file format."""
         from include.load.delta import table_hints
 
-        return table_hints(values.table_format, mode, primary_key, run_name) | super().hints(
-            values, mode, primary_key, run_name
+        return table_hints(values.table_format, mode, key_columns, run_name) | super().hints(
+            values, mode, key_columns, run_name
         )
 
     def dataset(self, values: DestinationValues, pipeline: "dlt.Pipeline", table: str) -> "dlt.Dataset | DeltaDataset":

@@ -9,7 +9,7 @@ is opened; the names of fields are those of dlt (`dlt/destinations/impl/*/config
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from dlt.common.destination import Destination, DestinationCapabilitiesContext, TLoaderFileFormat
     from dlt.common.schema.typing import TTableSchema
 
-    from include.decide.sync_mode import SyncMode, SyncModeName
+    from include.configure.choices import SyncModeName
+    from include.decide.sync_mode import SyncMode
     from include.load.delta import DeltaDataset
 
 Values = dict[str, Any]
@@ -201,7 +202,9 @@ class DestinationKind:
     def check_table(self, values: DestinationValues, mode: "SyncMode", table: "TTableSchema") -> None:
         """Raise ConfigurationError (permanent) when the table, as the destination knows it, cannot be loaded into."""
 
-    def hints(self, values: DestinationValues, mode: "SyncMode", primary_key: str, run_name: str) -> dict[str, Any]:
+    def hints(
+        self, values: DestinationValues, mode: "SyncMode", key_columns: Sequence[str], run_name: str
+    ) -> dict[str, Any]:
         """Hints for dlt's resource in place of those of the mode. Here: the file format."""
         return {"file_format": self.file_format} if self.file_format else {}
 

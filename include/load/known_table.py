@@ -4,10 +4,29 @@ In: the sync mode, and dlt's description of the table. Out: an error before the 
 the table; the description without what would change this load's meaning.
 """
 
+from typing import Any
+
+import dlt
 from dlt.common.schema.typing import TTableSchema
 
 from include.decide.sync_mode import SyncMode
 from include.errors import ConfigurationError
+from include.load.stored_schema import forget_our_normalizer
+
+
+def known_table(pipeline: dlt.Pipeline, table: str) -> TTableSchema | None:
+    """The table as the destination knows it, without the keys that earlier loads left; None: there is none yet.
+
+    Brings the stored schemas into `pipeline`, all of which belong to dlt alone. Raises what the destination raises.
+    """
+    opened: Any = pipeline.destination_client()
+    with opened as client:
+        forget_our_normalizer(client, table)
+    pipeline.sync_destination()
+    known = pipeline.default_schema.tables.get(table) if pipeline.default_schema_name else None
+    if known is not None:
+        forget_keys(known)
+    return known
 
 
 def check_history(mode: SyncMode, table: TTableSchema) -> None:

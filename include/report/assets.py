@@ -10,15 +10,16 @@ from airflow.sdk import Asset
 from pydantic import JsonValue
 
 from include.apis.datasets import Resource
+from include.apis.names import DESTINATION_SCHEMA
 from include.report.history import LoadReport
-
-DATASET_NAME = "datasets_raw"
 
 
 def table_asset(resource: Resource) -> Asset:
     """The asset of the table of `resource`. Its URI names no host: the destination is known in the task only."""
     return Asset(
-        name=f"{DATASET_NAME}.{resource.name}", uri=f"datasets://{DATASET_NAME}/{resource.name}", group="datasets"
+        name=f"{DESTINATION_SCHEMA}.{resource.name}",
+        uri=f"datasets://{DESTINATION_SCHEMA}/{resource.name}",
+        group="datasets",
     )
 
 

@@ -4,6 +4,8 @@ In: what a load read and wrote. Out: a row of the history table, small metadata 
 line. It holds counts, times and names, never a record, a URL or a key.
 """
 
+import json
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -13,7 +15,15 @@ from typing import Any
 import dlt
 from sqlglot import exp
 
-REPORTS_TABLE = "_load_reports"
+from include.apis.names import REPORTS_TABLE
+from include.decide.run import AirflowRun
+from include.decide.sync_mode import SyncMode
+from include.decide.window import LoadWindow
+from include.extract.completeness import ReadProgress
+from include.load.stored_schema import keep_on_top
+
+log = logging.getLogger(__name__)
+
 _SCHEMA = "load_reports"
 
 
@@ -39,6 +49,49 @@ class LoadReport:
     read_rows: int
     loaded_rows: int
     destination: str
+    source: str | None = None
+    """Where the records came from: address, path and fixed parameters. None: a load of before that was kept."""
+    notes: dict[str, Any] | None = None
+    """What there is to say beside the counts; None: nothing."""
+
+    @classmethod
+    def of(
+        cls,
+        resource: str,
+        run: AirflowRun,
+        mode: SyncMode,
+        window: LoadWindow | None,
+        progress: ReadProgress,
+        source: str,
+        started_at: datetime,
+        load_id: str,
+        loaded_rows: int,
+        destination: str,
+    ) -> "LoadReport":
+        """The report of a load that ends now."""
+        finished_at = datetime.now(UTC)
+        return cls(
+            resource=resource,
+            load_id=load_id,
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            run_kind=run.kind,
+            try_number=run.try_number,
+            sync_mode=mode.name,
+            window_start=window.start if window else None,
+            window_end=window.end if window else None,
+            started_at=started_at,
+            finished_at=finished_at,
+            seconds=round((finished_at - started_at).total_seconds(), 3),
+            pages=progress.pages,
+            passes=progress.passes,
+            promised_rows=progress.promised_rows,
+            read_rows=progress.rows,
+            loaded_rows=loaded_rows,
+            destination=destination,
+            source=source,
+            notes=progress.notes or None,
+        )
 
     def summary(self) -> str:
         """One line for the task log and for `make run`."""
@@ -62,9 +115,24 @@ def read_reports(pipeline: dlt.Pipeline, resource: str) -> list[LoadReport]:
         if not history.default_schema_name:
             return []
         of_resource = exp.column("resource", quoted=True).eq(exp.Literal.string(resource))
-        columns = (exp.column(name, quoted=True) for name in _COLUMNS)
+        # A history that an earlier version of the project made has fewer columns.
+        known = history.default_schema.tables[REPORTS_TABLE]["columns"]
+        names = [name for name in _COLUMNS if name in known]
+        columns = (exp.column(name, quoted=True) for name in names)
         query = exp.select(*columns).from_(exp.table_(REPORTS_TABLE, quoted=True)).where(of_resource)
-        return [LoadReport(*_in_utc(row)) for row in history.dataset()(query).fetchall()]
+        rows = history.dataset()(query).fetchall()
+        return [LoadReport(**dict(_as_written(zip(names, row, strict=True)))) for row in rows]
+
+
+def keep_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
+    """Append `report` to the history table, where that is possible.
+
+    The data is loaded and checked: history may have a gap, a good load may not fail for it.
+    """
+    try:
+        write_report(report, pipeline)
+    except Exception:
+        log.exception("The load is complete, but its report could not be written into the history table.")
 
 
 def write_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
@@ -80,8 +148,15 @@ def write_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
                 {"name": "window_start", "data_type": "timestamp"},
                 {"name": "window_end", "data_type": "timestamp"},
                 {"name": "promised_rows", "data_type": "bigint"},
+                {"name": "source", "data_type": "text"},
+                {"name": "notes", "data_type": "json"},
             ],
         )
+    # Whoever opens the warehouse with dlt alone is shown the tables of the newest schema: the API's, not this one's.
+    if schema_name := pipeline.default_schema_name:
+        opened: Any = pipeline.destination_client()
+        with opened as client:
+            keep_on_top(client, schema_name)
 
 
 @contextmanager
@@ -101,11 +176,13 @@ def _history(pipeline: dlt.Pipeline) -> Iterator[dlt.Pipeline]:
         pipeline.activate()
 
 
-def _in_utc(row: Iterable[Any]) -> Iterator[Any]:
-    for name, value in zip(_COLUMNS, row, strict=True):
-        if name not in _INSTANTS or value is None:
-            yield value
-            continue
-        # SQLite has no type for instants: it gives back text.
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-        yield instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+def _as_written(row: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for name, value in row:
+        if name in _INSTANTS and value is not None:
+            # SQLite has no type for instants: it gives back text.
+            instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+            yield name, instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        elif name == "notes" and isinstance(value, str):
+            yield name, json.loads(value)
+        else:
+            yield name, value

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from include.apis.datasets import RESOURCES
+from include.configure.settings import Settings
 from include.decide.sync_mode import SYNC_MODES
+from include.errors import ConfigurationError
 from tests.support.airflow_run import DAGS, PROJECT, load_dag
 
-# Issue 2: a parse takes at most so many times that of an empty DAG file which imports dlt's helper.
+# A parse takes at most so many times that of an empty DAG file which imports dlt's helper.
 PARSE_LIMIT = 1.5
 
 
@@ -97,10 +100,33 @@ def test_the_environment_sets_its_retries(monkeypatch: pytest.MonkeyPatch) -> No
     assert (task.retries, task.retry_delay) == (7, timedelta(seconds=1.5))
 
 
+def test_the_environment_sets_its_pool_and_how_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (task,) = load_dag().tasks
+    assert (task.pool, task.pool_slots, task.max_active_tis_per_dag) == ("default_pool", 1, None)
+    monkeypatch.setenv("DATASETS_POOL", "datasets_api")
+    monkeypatch.setenv("DATASETS_POOL_SLOTS", "8")
+    monkeypatch.setenv("DATASETS_TASK_MAX_ACTIVE", "1")
+    (task,) = load_dag().tasks
+    assert (task.pool, task.pool_slots, task.max_active_tis_per_dag) == ("datasets_api", 8, 1)
+
+
+@pytest.mark.parametrize("name", [str(field.validation_alias) for field in Settings.model_fields.values()])
+def test_an_empty_variable_breaks_no_import(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "")
+    (task,) = load_dag().tasks
+    assert (task.retries, task.retry_delay) == (3, timedelta(seconds=60))
+
+
+def test_a_wrong_variable_is_an_import_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATASETS_TASK_RETRIES", "many")
+    with pytest.raises(ConfigurationError, match="`DATASETS_TASK_RETRIES` has to be a whole number"):
+        load_dag()
+
+
 @pytest.fixture(autouse=True)
-def _retries_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DATASETS_TASK_RETRIES", raising=False)
-    monkeypatch.delenv("DATASETS_TASK_RETRY_DELAY_SECONDS", raising=False)
+def _settings_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields.values():
+        monkeypatch.delenv(str(field.validation_alias), raising=False)
 
 
 # --- what parsing it does
@@ -270,7 +296,38 @@ def test_the_file_stays_one_that_can_be_read_at_once() -> None:
     assert len((DAGS / "datasets.py").read_text().splitlines()) <= 80
 
 
+# --- who may import whom: the contracts are in pyproject.toml, `make lint` holds them; import-linter sees packages alone
+
+
+def test_one_module_uses_dlts_airflow_helper() -> None:
+    assert modules_with(r"\bdlt\.helpers\b") == {"include/pipeline.py"}
+
+
+def test_what_is_decided_and_told_touches_no_pipeline() -> None:
+    found = modules_with(r"\bdlt\.(pipeline|Pipeline)\b|from dlt import")
+    assert not {name for name in found if name.startswith(("include/decide/", "include/configure/", "include/apis/"))}
+    assert "include/report/assets.py" not in found
+    assert "include/pipeline.py" in found
+
+
+def test_nothing_imports_a_dag() -> None:
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = (contract for contract in contracts if contract["id"] == "nothing-above")
+    assert {"dags", *(path.stem for path in DAGS.glob("*.py"))} <= set(contract["forbidden_modules"])
+    names = "|".join(contract["forbidden_modules"])
+    for file in (PROJECT / "plugins").glob("**/*.py"):
+        assert not re.search(rf"^\s*(from|import) ({names})\b", file.read_text(), re.M), file
+
+
+def modules_with(pattern: str) -> set[str]:
+    """The modules of `include` whose text has `pattern`."""
+    files = (PROJECT / "include").glob("**/*.py")
+    return {str(file.relative_to(PROJECT)) for file in files if re.search(pattern, file.read_text())}
+
+
 def test_the_dag_file_asks_the_environment_for_nothing_but_how_its_tasks_run() -> None:
-    asked = re.findall(r"os\.environ[^\"']*[\"'](\w+)", (DAGS / "datasets.py").read_text())
+    file = (DAGS / "datasets.py").read_text()
+    assert "environ" not in file
+    asked = {f"DATASETS_{name.upper()}" for name in re.findall(r"\bsettings\.(\w+)", file)}
     assert [name for name in asked if not name.startswith(("DATASETS_TASK_", "DATASETS_POOL"))] == []
-    assert {"DATASETS_TASK_RETRIES", "DATASETS_TASK_RETRY_DELAY_SECONDS"} <= set(asked)
+    assert {"DATASETS_TASK_RETRIES", "DATASETS_TASK_RETRY_DELAY_SECONDS"} <= asked

@@ -2,17 +2,14 @@
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import dlt
 import duckdb
 import pytest
-import tenacity.nap
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.pipeline import LoadInfo, PipelineContext
@@ -20,12 +17,14 @@ from dlt.extract import DltSource
 
 from include import redaction
 from include.apis.datasets import DATASETS
+from include.configure.choices import SyncModeName
 from include.configure.options import resolve_options
-from include.decide.sync_mode import SYNC_MODES, SyncModeName
-from include.extract import request_budget
-from include.extract.paginators.offset import ReadProgress
+from include.decide.sync_mode import SYNC_MODES
+from include.extract import session
+from include.extract.completeness import PASSES, ReadProgress
 from include.extract.source import api_source
 from tests.support.api_server import ApiServer
+from tests.support.clock import RecordingClock
 
 DLT_SETTINGS = ("SOURCES__", "DATASETS__", "RUNTIME__", "DESTINATION__", "SCHEMA__", "NORMALIZE__", "LOAD__", "DLT_")
 
@@ -35,7 +34,6 @@ def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """Redaction is one per process: each test starts with no secret known, and `logging` as it comes."""
     monkeypatch.setattr(redaction, "_secrets", set())
     monkeypatch.setattr(redaction, "_pattern", None)
-    monkeypatch.setattr(redaction, "_in_data", ())
     monkeypatch.setattr(redaction, "_records_are_redacted", False)
     make_record = logging.getLogRecordFactory()
     yield
@@ -45,12 +43,9 @@ def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that retries would have waited, in order. Nothing sleeps."""
-    seconds: list[float] = []
-    # tenacity's own name for the module: replacing time.sleep itself would stop everybody's sleep.
-    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=seconds.append))
-    # The pause that threads share; the request that was told to wait is the one that is recorded.
-    monkeypatch.setattr(request_budget, "time", SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic))
-    return seconds
+    clock = RecordingClock()
+    monkeypatch.setattr(session, "SYSTEM_CLOCK", clock)
+    return clock.slept
 
 
 @pytest.fixture
@@ -113,12 +108,14 @@ class Loader:
         return api_source(DATASETS, self.options, SYNC_MODES[mode], progress=self.progress)
 
     def read(self, server: ApiServer | str, **options: Any) -> list[Any]:
-        """The records that would be loaded. Extraction only: no table is touched."""
-        return records_of(self.source(server, **options))
+        """The records that would be loaded, after as many passes as that takes. No table is touched."""
+        source = self.source(server, **options)
+        return PASSES.copy()(lambda: records_of(source))
 
     def run(self, server: ApiServer | str, mode: SyncModeName = "merge", **options: Any) -> LoadInfo:
         """A whole load."""
-        return self.pipeline.run(self.source(server, mode, **options))
+        source = self.source(server, mode, **options)
+        return PASSES.copy()(lambda: self.pipeline.run(source))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the DuckDB file; tables are found without their schema."""

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from include.configure.settings import Settings, read_settings
+
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
@@ -102,7 +104,7 @@ def test_the_dockerfile_builds_on_the_pinned_image_alone() -> None:
 
 def test_celery_is_held_where_it_works() -> None:
     locked = (PROJECT / "constraints.txt").read_text().splitlines()
-    # facts.md 28
+    # `pip install "apache-airflow[celery]"` takes 5.7.0, with which the provider cannot be imported.
     assert {"celery==5.6.3", "kombu==5.6.2", "sqlalchemy==2.0.54"} <= set(locked)
 
 
@@ -120,7 +122,7 @@ def test_a_service_has_a_health_check_limits_restarts_and_rotated_logs(name: str
 def test_slow_commands_get_the_time_they_need(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
     if re.search("airflow|celery", str(check["test"])):
-        # facts.md 29
+        # They took 3 to 10 s while a stack started on two cores.
         assert int(check["timeout"].removesuffix("s")) >= 30
         assert int(check["start_period"].removesuffix("s")) >= 60
 
@@ -144,6 +146,20 @@ def test_workers_hold_no_key_of_the_database() -> None:
     held = str(SERVICES["worker"]["environment"])
     for secret in ("METADATA_PASSWORD", "FERNET_KEY", "JWT_SECRET", "ADMIN_PASSWORD", "WAREHOUSE_PASSWORD"):
         assert secret not in held
+
+
+def test_every_airflow_process_has_every_setting_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    for name in ("scheduler", "dag-processor", "api-server", "triggerer", "worker"):
+        environment = SERVICES[name]["environment"]
+        passed = {key: value for key, value in environment.items() if key.startswith("DATASETS_")}
+        assert set(passed) == settings, name
+        for key, value in passed.items():
+            default = re.fullmatch(rf"\$\{{{key}:-(.*)\}}", value)
+            assert default, f"{name}: {key} is not that of .env"
+            monkeypatch.setenv(key, default[1])
+        # What compose passes where .env says nothing is what holds without compose.
+        assert read_settings().model_dump() == {name: field.default for name, field in Settings.model_fields.items()}
 
 
 def test_what_is_mounted_from_here_is_read_only() -> None:
@@ -254,6 +270,9 @@ def test_the_helm_values_run_this_image_and_hold_no_secret() -> None:
     assert values["createUserJob"]["enabled"] is False, "the chart's own admin has a known password"
     assert values["data"] == {"metadataSecretName": "datasets-metadata"}
     assert not re.search(r"^\s*(password|fernetKey|apiSecretKey|jwtSecret|pass):", text, re.M)
+    # Some of them are commented out, as their value depends on what else was made there.
+    named = re.findall(r"^  (?:# )?- name: (DATASETS_\w+)$", text, re.M)
+    assert sorted(named) == sorted(str(field.validation_alias) for field in Settings.model_fields.values())
 
 
 def test_the_commands_of_the_page_are_the_ones_that_are_run() -> None:

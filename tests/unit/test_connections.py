@@ -20,8 +20,8 @@ from dlt.common.configuration.specs.config_providers_context import ConfigProvid
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from sqlalchemy.engine import make_url
 
+from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID
 from include.configure.api_connection import api_values
-from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID
 from include.errors import ConfigurationError
 from include.load import destinations, kind
 from include.load.files import DELTA_REQUIREMENT

@@ -10,9 +10,8 @@ import pytest
 from dlt.extract.exceptions import ResourceExtractionError
 
 from include.errors import ResponseShapeError, TransientError
-from include.extract import prefetch as read_ahead
 from include.extract.paginators.offset import PAGES_IN_MEMORY
-from include.extract.prefetch import ReadAhead
+from include.extract.prefetch import Prefetch
 from include.redaction import forms_of
 from tests.support.api_server import CLOSE, Answer, ApiServer, Request, numbered
 from tests.unit.conftest import Loader, causes, innermost, records_of
@@ -169,14 +168,13 @@ def test_pages_under_way_and_waiting_are_no_more_than_four_times_the_parallel_on
 ) -> None:
     waiting: list[int] = []
 
-    class Watched(ReadAhead):
-        def _fetch(self, *given: Any) -> Any:
-            fetched = super()._fetch(*given)
+    class Watched(Prefetch):
+        def _start(self, *given: Any) -> Any:
+            started = super()._start(*given)
             waiting.append(len(self._ahead) + 1)
-            return fetched
+            return started
 
-    monkeypatch.setattr(read_ahead, "ReadAhead", Watched)
-    monkeypatch.setattr("include.extract.source.ReadAhead", Watched)
+    monkeypatch.setattr("include.extract.session.Prefetch", Watched)
     with ApiServer(records=numbered(500)) as server:
         from include.apis.datasets import DATASETS
         from include.configure.options import SourceOptions

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
@@ -14,18 +15,20 @@ from typing import Any
 import pytest
 
 from include.apis.datasets import DATASETS
+from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID, REPORTS_TABLE
 from include.configure.api_connection import api_values
-from include.configure.connections import API_CONN_ID, DESTINATION_CONN_ID
 from include.configure.options import SourceOptions
+from include.configure.settings import Settings
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
-from include.extract.paginators.offset import MAX_PASSES
+from include.extract.completeness import MAX_PASSES
 from include.extract.session import CONNECT_TIMEOUT_SECONDS, RETRIED_STATUSES, HttpConfiguration
 from include.load.files import DELTA_MODES, DELTA_REQUIREMENT
 from include.load.kinds import kind_of, kinds
-from include.report.history import REPORTS_TABLE, LoadReport
+from include.report.history import LoadReport
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text()
+ARCHITECTURE = (PROJECT / "docs" / "architecture.md").read_text()
 DOCUMENTS = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 DECISIONS = sorted((PROJECT / "docs" / "decisions").glob("*.md"))
 DAG_FILE = PROJECT / "dags" / "datasets.py"
@@ -35,10 +38,10 @@ SOURCES = [*PROJECT.glob("include/**/*.py"), *PROJECT.glob("demo/*.py"), DAG_FIL
 CODE = re.compile(r"``(.+?)``|`([^`]+)`")
 
 
-def section(title: str) -> str:
-    """The text below the heading `title`, up to the next one of its level."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert found, f"The README has no section {title}."
+def section(title: str, document: str = README) -> str:
+    """The text of `document` below the heading `title`, up to the next one of its level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", document, re.MULTILINE | re.DOTALL)
+    assert found, f"There is no section {title}."
     return found.group(1)
 
 
@@ -143,16 +146,31 @@ def test_options_that_are_named_elsewhere_are_there() -> None:
 
 
 def test_the_variables_of_the_environment_are_those_of_the_code() -> None:
-    in_code = {
-        name for file in SOURCES for name in re.findall(r"environ\.get\(\s*\"(DATASETS_\w+)\"", file.read_text())
-    }
     in_readme = {code_of(name)[0]: default.strip("`") for name, default, _ in rows(section("Options"), "variable")}
-    assert {name for name in in_readme if name.startswith("DATASETS_")} == in_code
+    in_code = {str(field.validation_alias): field.default for field in Settings.model_fields.values()}
+    assert [name for name in in_readme if name.startswith("DATASETS_")] == list(in_code)
+    for name, default in in_code.items():
+        match default:
+            case Path():
+                assert PROJECT / in_readme[name] == default
+            case None:
+                assert in_readme[name] == "none"
+            case _:
+                assert in_readme[name] == str(default)
     configuration = HttpConfiguration()
     for name, default in in_readme.items():
         if name.startswith("RUNTIME__"):
             assert float(default) == getattr(configuration, name.removeprefix("RUNTIME__").lower()), name
     assert f"The connect timeout is {CONNECT_TIMEOUT_SECONDS:.0f}" in README
+
+
+def test_one_module_asks_the_environment_for_settings() -> None:
+    named = {
+        str(file.relative_to(PROJECT))
+        for file in SOURCES
+        if re.search(r"environ(\.get\(|\[)\s*[\"']DATASETS_", file.read_text())
+    }
+    assert named == set()
 
 
 def test_the_run_params_are_those_of_the_form() -> None:
@@ -173,7 +191,7 @@ def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
         API_CONN_ID,
         DESTINATION_CONN_ID,
     ]
-    schema = constants_of(PROJECT / "include" / "assets.py")["DATASET_NAME"]
+    schema = constants_of(PROJECT / "include" / "report" / "assets.py")["DESTINATION_SCHEMA"]
     for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):
         assert name in README
     for column in (RUN_COLUMN, LOADED_AT_COLUMN):
@@ -207,18 +225,70 @@ def test_the_table_of_sync_modes_has_each_mode() -> None:
 
 
 def test_every_module_says_where_a_change_goes() -> None:
-    named = {
-        name for row in rows(section("How it flows"), "to change") for name in re.findall(r"\((.+?\.py)\)", row[1])
-    }
+    named = set(re.findall(r"\]\(\.\./(include/.+?\.py)\)", section("The rooms", ARCHITECTURE)))
     modules = {str(file.relative_to(PROJECT)) for file in PROJECT.glob("include/**/*.py") if file.name != "__init__.py"}
-    assert named == modules | {"dags/datasets.py"}
+    assert named == modules
+    assert "](dags/datasets.py)" in README
+
+
+def test_each_room_has_its_row_and_says_of_itself_what_it_is_for() -> None:
+    in_readme = {row[0]: row[1] for row in rows(section("How it flows"), "room")}
+    rooms = sorted(file.parent.name for file in PROJECT.glob("include/*/__init__.py") if file.parent.name != "apis")
+    assert list(in_readme) == ["[dags/](dags)", *(f"[include/{room}/](include/{room})" for room in rooms)]
+    flow = re.findall(r"^    (\w+(?: ─► \w+)+)$", section("How it flows"), re.MULTILINE)
+    assert flow == re.findall(r"^    (\w+(?: ─► \w+)+)$", section("The flow", ARCHITECTURE), re.MULTILINE)
+    assert flow == [" ─► ".join(rooms)], "in the order of the alphabet, which is that of the flow"
+    for room in rooms:
+        docstring = ast.get_docstring(ast.parse((PROJECT / "include" / room / "__init__.py").read_text())) or ""
+        first_line = docstring.partition("\n")[0]
+        of_room = re.search(rf"^\*\*`{room}`: (.+)\*\*$", ARCHITECTURE, re.MULTILINE)
+        assert of_room
+        assert of_room[1].lower() == f"{first_line[0].lower()}{first_line[1:]}".lower()
+
+
+def test_each_change_goes_into_or_beside_a_file_that_is_there() -> None:
+    changes = list(rows(section("Where a change goes", ARCHITECTURE), "change"))
+    assert len(changes) >= 20
+    assert f"{len(changes)} changes" in section("How it flows")
+    assert len({change for change, _ in changes}) == len(changes)
+    for change, place in changes:
+        files = re.findall(r"\[(.+?)\]\(\.\./(.+?)\)", place)
+        assert files, change
+        assert place.startswith(("into", "beside")), change
+        for name, target in files:
+            assert name == target, change
+            assert (PROJECT / target).is_file(), f"{change}: {target}"
+
+
+def test_each_seam_has_its_canary() -> None:
+    in_table = [code_of(row[-1])[0] for row in rows(section("Seams", ARCHITECTURE), "where")]
+    tests = "".join((PROJECT / "tests" / folder / "test_seams.py").read_text() for folder in ("unit", "dags"))
+    canaries = set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE))
+    about_canaries = {"test_a_canary_turns_red", "test_each_canary_was_seen_red"}
+    assert sorted(in_table) == sorted(canaries - about_canaries)
+
+
+def test_no_text_speaks_of_a_file_that_is_not_in_the_repository() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    files = [PROJECT / name for name in listed] or [*DOCUMENTS, *SOURCES, *PROJECT.glob("tests/**/*.py")]
+    elsewhere = re.compile(r"(design|facts|contract|catalogues)\.md\b|\b[Ii]ssue \d+\b")
+    for file in files:
+        if (
+            file.is_file()
+            and file != Path(__file__)
+            and file.suffix in {".py", ".md", ".txt", ".yaml", ".toml", ".sh", ""}
+        ):
+            assert not elsewhere.search(file.read_text(errors="replace")), file
 
 
 # --- numbers
 
 
 def test_the_worst_case_is_the_product_of_the_defaults() -> None:
-    (retries,) = re.findall(r"\"DATASETS_TASK_RETRIES\", \"(\d+)\"", DAG_FILE.read_text())
+    retries = Settings.model_fields["task_retries"].default
+    assert "retries=settings.task_retries" in DAG_FILE.read_text()
     attempts = HttpConfiguration().request_max_attempts
     requests = (int(retries) + 1) * attempts
     assert f"`RUNTIME__REQUEST_MAX_ATTEMPTS` = {requests} times" in section("Retries")

@@ -6,10 +6,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from include.decide.sync_mode import SYNC_MODES, SyncModeName
+from include.configure.choices import SyncModeName
+from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
+from include.extract.completeness import ReadProgress
 from include.extract.key_set import KeySet
-from include.extract.paginators.offset import ReadProgress
 from include.prove.reconciliation import KEYS_PER_QUERY, reconcile
 from tests.support.api_server import ApiServer, numbered
 from tests.unit.conftest import Loader

@@ -1,17 +1,21 @@
 """One budget for all threads: the ceiling, the pause, and how many at once."""
 
+import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+import requests
 
-from include.extract import request_budget
+from include.extract import request_budget, session
 from include.extract.request_budget import ReadStopped, RequestBudget
 from include.extract.session import open_session
 from tests.support.api_server import Answer, ApiServer, Request, numbered
+from tests.support.clock import VirtualClock
 from tests.unit.conftest import Loader
 
 
@@ -25,9 +29,8 @@ def times(server: ApiServer) -> list[float]:
     return sorted(request.at_seconds for request in server.requests)
 
 
-def most_in_a_second(server: ApiServer) -> int:
-    """The largest number of requests that arrived within any one second."""
-    found = times(server)
+def most_in_a_second(found: list[float]) -> int:
+    """The largest number of requests that were sent within any one second."""
     return max(sum(1 for other in found if start <= other < start + 1) for start in found)
 
 
@@ -35,26 +38,35 @@ def most_in_a_second(server: ApiServer) -> int:
 
 
 @pytest.mark.parametrize("per_second", [5, 20, 60, 250])
-def test_requests_per_second_is_a_hard_ceiling_over_all_threads(
-    loader: Loader, server: ApiServer, per_second: int
-) -> None:
+def test_requests_per_second_is_a_hard_ceiling_over_all_threads(per_second: int) -> None:
     pages = per_second * 2 if per_second < 100 else 300
-    server.records = numbered(pages)
-    loader.read(server, page_size=1, max_parallel_requests=8, requests_per_second=per_second)
+    clock = VirtualClock(step_seconds=0.1 / per_second)
+    budget = RequestBudget(8, per_second, clock)
+    sent = api(pages, budget, clock, threads=8)
+    seconds = sent[-1] - sent[0]
+    assert len(sent) - 1 <= per_second * seconds
+    assert most_in_a_second(sent) <= per_second + 1
+    # And it is used.
+    assert seconds < 1.3 * len(sent) / per_second
+
+
+def test_the_ceiling_holds_at_the_server_too(loader: Loader, server: ApiServer) -> None:
+    server.records = numbered(60)
+    loader.read(server, page_size=1, max_parallel_requests=8, requests_per_second=100)
     seconds = times(server)[-1] - times(server)[0]
-    assert len(server.requests) - 1 <= per_second * seconds
+    assert len(server.requests) - 1 <= 100 * seconds
     # A request that a busy machine held up may arrive with the next ones, but there are never many of them.
-    assert most_in_a_second(server) <= 1.2 * per_second + 1
+    assert most_in_a_second(times(server)) <= 1.2 * 100 + 1
     # And it is used: waiting threads cost a machine that is busy with other things a part of it.
-    assert seconds < 4 * len(server.requests) / per_second
+    assert seconds < 4 * len(server.requests) / 100
 
 
 def test_retries_count_under_the_ceiling(loader: Loader, server: ApiServer, waits: list[float]) -> None:
     server.records = numbered(10)
     server.fail(2, Answer(503))
-    loader.read(server, page_size=1, max_parallel_requests=8, requests_per_second=20)
+    loader.read(server, page_size=1, max_parallel_requests=8, requests_per_second=80)
     assert len(server.requests) == 3 * 11
-    assert len(server.requests) - 1 <= 20 * (times(server)[-1] - times(server)[0])
+    assert len(server.requests) - 1 <= 80 * (times(server)[-1] - times(server)[0])
 
 
 @pytest.mark.parametrize("per_second", [0.5, 1, 7, 49, 50, 51, 99, 333, 1000, 3000])
@@ -82,43 +94,104 @@ def test_when_one_is_told_to_wait_all_wait(loader: Loader, server: ApiServer) ->
     assert len(server.requests) == 60 + 1 + 1
 
 
+Limit = Callable[[float], bool]
+
+
+def api(
+    pages: int, budget: RequestBudget, clock: VirtualClock, threads: int, refuses: Limit = lambda _: False
+) -> list[float]:
+    """When each request was sent, until all pages came. A page that is refused waits for a second, as `session` does.
+
+    Fails where a page needs more than the four attempts that it has.
+    """
+    sent: list[float] = []
+    waiting = iter(range(pages))
+    lock = threading.Lock()
+
+    def read_one() -> None:
+        for _ in range(4):
+            with budget.slot():
+                with lock:
+                    now = clock.monotonic()
+                    sent.append(now)
+                    refused = refuses(now)
+                clock.sleep(0.001)
+                if not refused:
+                    budget.answered()
+                    return
+                budget.slow_down(1)
+            clock.sleep(1)
+        raise AssertionError("a page was refused four times")
+
+    def read() -> None:
+        while True:
+            with lock:
+                if next(waiting, None) is None:
+                    return
+            read_one()
+
+    clock.run(*[read] * threads)
+    return sent
+
+
 class Limited:
     """An API that allows so many requests in each second of the clock, and says so with 429."""
 
-    def __init__(self, server: ApiServer, per_second: int) -> None:
+    def __init__(self, per_second: int) -> None:
         self._per_second = per_second
-        self._lock = threading.Lock()
         self._second, self._count = 0, 0
         self.rejected = 0
-        server.script(self._limit)
 
-    def _limit(self, _: Request) -> Answer | None:
-        with self._lock:
-            now = int(time.monotonic())
-            if now != self._second:
-                self._second, self._count = now, 0
-            self._count += 1
-            if self._count <= self._per_second:
-                return None
-            self.rejected += 1
-            return Answer(429, headers={"Retry-After": "1"})
+    def __call__(self, now: float) -> bool:
+        if int(now) != self._second:
+            self._second, self._count = int(now), 0
+        self._count += 1
+        self.rejected += self._count > self._per_second
+        return self._count > self._per_second
 
 
-def test_a_limit_of_the_api_is_met_with_few_rejections(loader: Loader, server: ApiServer) -> None:
-    server.records = numbered(100)
-    limited = Limited(server, 20)
+def test_a_limit_of_the_api_is_met_with_few_rejections() -> None:
+    clock, limited = VirtualClock(), Limited(20)
+    sent = api(100, RequestBudget(16, clock=clock), clock, threads=16, refuses=limited)
+    assert len(sent) - limited.rejected == 100
+    # Blind threads drew 64.
+    assert limited.rejected < 25
+
+
+def test_a_limit_is_met_over_http(loader: Loader, server: ApiServer) -> None:
+    server.records = numbered(30)
+    limited = Limited(20)
+    lock = threading.Lock()
+
+    def limit(_: Request) -> Answer | None:
+        with lock:
+            return Answer(429, headers={"Retry-After": "1"}) if limited(time.monotonic()) else None
+
+    server.script(limit)
     loader.read(server, page_size=1, max_parallel_requests=16)
-    assert loader.progress.rows == 100
-    # Blind threads drew 64 (facts.md 36).
+    assert loader.progress.rows == 30
     assert limited.rejected < 25
 
 
 @pytest.mark.parametrize("per_second", [1, 2])
-def test_a_low_limit_of_the_api_starves_no_page(loader: Loader, server: ApiServer, per_second: int) -> None:
-    server.records = numbered(12)
-    Limited(server, per_second)
-    loader.read(server, page_size=1, max_parallel_requests=8)
-    assert loader.progress.rows == 12
+def test_a_low_limit_of_the_api_starves_no_page(per_second: int) -> None:
+    clock, limited = VirtualClock(), Limited(per_second)
+    sent = api(12, RequestBudget(8, clock=clock), clock, threads=8, refuses=limited)
+    assert len(sent) - limited.rejected == 12
+
+
+def test_half_of_all_requests_refused_ends_all_the_same(loader: Loader, server: ApiServer, waits: list[float]) -> None:
+    server.records = numbered(40)
+    server.script(lambda _: Answer(429) if server.count() % 2 else None)
+    loader.read(server, page_size=1, max_parallel_requests=1)
+    assert loader.progress.rows == 40
+
+
+def test_half_of_all_requests_refused_starves_no_page() -> None:
+    clock = VirtualClock()
+    turns = itertools.count()
+    sent = api(30, RequestBudget(8, clock=clock), clock, threads=8, refuses=lambda _: next(turns) % 2 == 0)
+    assert len(sent) == 60
 
 
 def test_who_was_told_to_wait_most_often_goes_first() -> None:
@@ -127,14 +200,14 @@ def test_who_was_told_to_wait_most_often_goes_first() -> None:
     inside, go = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with budget.turn():
+        with budget.slot():
             inside.set()
             go.wait(5)
 
     def send(name: str, told: int) -> None:
         for _ in range(told):
             budget.slow_down(0)
-        with budget.turn():
+        with budget.slot():
             order.append(name)
 
     with ThreadPoolExecutor(4) as pool:
@@ -150,10 +223,9 @@ def test_who_was_told_to_wait_most_often_goes_first() -> None:
     assert order == ["twice", "once", "never"]
 
 
-def test_who_was_told_less_often_does_not_pass_one_on_its_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(request_budget.time, "monotonic", lambda: clock[0])
-    budget = RequestBudget(1)
+def test_who_was_told_less_often_does_not_pass_one_on_its_way_back() -> None:
+    clock = VirtualClock()
+    budget = RequestBudget(1, clock=clock)
     me = threading.get_ident()
     with ThreadPoolExecutor(1) as pool:
         for _ in range(2):
@@ -161,9 +233,9 @@ def test_who_was_told_less_often_does_not_pass_one_on_its_way_back(monkeypatch: 
     budget.slow_down(1)
     # The other one still waits in its own retry.
     budget._waiting[me] = None
-    clock[0] += 1.01
+    clock.now += 1.01
     assert budget._seconds_until_ready(me) > 0
-    clock[0] += request_budget.HEAD_START_SECONDS
+    clock.now += request_budget.HEAD_START_SECONDS
     assert budget._seconds_until_ready(me) == 0
 
 
@@ -171,18 +243,21 @@ def test_nobody_is_sent_between_a_complaint_and_its_pause(
     dlt_home: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.fail(1, Answer(429, headers={"Retry-After": "1"}))
-    budget = RequestBudget(1)
-    slow_down = budget.slow_down
 
-    def late(seconds: float) -> None:
-        time.sleep(0.1)
-        slow_down(seconds)
+    class Late(RequestBudget):
+        def slow_down(self, seconds: float) -> None:
+            time.sleep(0.1)
+            super().slow_down(seconds)
 
-    monkeypatch.setattr(budget, "slow_down", late)
-    session = open_session(2, budget)
-    with ThreadPoolExecutor(2) as pool:
-        for sent in [pool.submit(session.get, f"{server.url}/v1/datasets") for _ in range(2)]:
-            assert sent.result().status_code == 200
+    monkeypatch.setattr(session, "RequestBudget", Late)
+    budget_of_one = open_session(1)
+    # More threads than the budget has slots.
+    budget_of_one._prefetch._parallel = 2
+    fetch = partial(budget_of_one._retrying, budget_of_one._send_once)
+    request = budget_of_one.prepare_request(requests.Request("GET", f"{server.url}/v1/datasets"))
+    started = [budget_of_one._prefetch._start(request, fetch) for _ in range(2)]
+    for sent in started:
+        assert sent.result().status_code == 200
     told, following, _ = times(server)
     assert following - told > 1
 
@@ -203,10 +278,9 @@ def test_a_new_read_knows_nothing_of_what_the_last_one_was_told() -> None:
     assert not budget._told
 
 
-def test_lanes_halve_at_a_complaint_and_come_back_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr(request_budget.time, "monotonic", lambda: clock[0])
-    budget = RequestBudget(8)
+def test_lanes_halve_at_a_complaint_and_come_back_one_by_one() -> None:
+    clock = VirtualClock()
+    budget = RequestBudget(8, clock=clock)
 
     def lanes_after_answers(answers: int) -> int:
         for _ in range(answers):
@@ -218,15 +292,15 @@ def test_lanes_halve_at_a_complaint_and_come_back_one_by_one(monkeypatch: pytest
     budget.slow_down(2)
     # Answers of before the pause do not count.
     assert lanes_after_answers(9) == 1
-    clock[0] += 3
+    clock.now += 3
     assert [lanes_after_answers(1) for _ in range(5)] == [2, 3, 4, 4, 4]
     budget.slow_down(2)
-    clock[0] += 2
+    clock.now += 2
     assert budget._lanes() == 1
     assert lanes_after_answers(9) == 2
-    clock[0] += 2 * request_budget.RECOVERY_SECONDS
+    clock.now += 2 * request_budget.RECOVERY_SECONDS
     assert budget._lanes() == 4
-    clock[0] += 100 * request_budget.RECOVERY_SECONDS
+    clock.now += 100 * request_budget.RECOVERY_SECONDS
     assert budget._lanes() == 8
 
 
@@ -238,11 +312,11 @@ def test_after_stop_nobody_gets_a_turn_until_start() -> None:
     entered = threading.Event()
 
     def second() -> None:
-        with budget.turn():
+        with budget.slot():
             entered.set()
 
     with ThreadPoolExecutor(1) as pool:
-        with budget.turn():
+        with budget.slot():
             waiting = pool.submit(second)
             budget.stop()
         with pytest.raises(ReadStopped):
@@ -258,7 +332,7 @@ def test_a_pause_ends_at_once_when_the_read_does() -> None:
     with ThreadPoolExecutor(1) as pool:
         budget.slow_down(60)
         # Another thread than the one that was told.
-        waiting = pool.submit(lambda: budget.turn().__enter__())
+        waiting = pool.submit(lambda: budget.slot().__enter__())
         started = time.monotonic()
         budget.stop()
         with pytest.raises(ReadStopped):

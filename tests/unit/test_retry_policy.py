@@ -92,7 +92,7 @@ def test_an_absurd_wait_is_no_overflow(seconds: float) -> None:
 def test_a_broken_connection_is_tried_again(
     loader: Loader, server: ApiServer, waits: list[float], monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    monkeypatch.setenv("RUNTIME__REQUEST_TIMEOUT", "0.1")
+    monkeypatch.setenv("RUNTIME__REQUEST_TIMEOUT", "0.02")
     server.fail(99, answer)
     assert decision_of_load(loader, server).action == RetryAction.RETRY
 

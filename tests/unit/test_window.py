@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -18,19 +19,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from include.configure.choices import CursorFormat
+from include.decide import cursor as load_cursor
 from include.decide import window as load_window
-from include.decide.window import (
-    CursorFormat,
-    LoadWindow,
-    NothingToLoad,
-    Side,
-    coverage,
-    form_window,
-    format_instant,
-    parse_cursor,
-    parse_instant,
-    run_window,
-)
+from include.decide.cursor import Side, format_instant, parse_cursor
+from include.decide.window import LoadWindow, NothingToLoad, coverage, form_window, parse_instant, run_window
 from include.errors import ConfigurationError, PermanentError, ResponseShapeError
 
 MICROSECOND = timedelta(microseconds=1)
@@ -60,7 +53,7 @@ def window(start: datetime | None, end: datetime) -> LoadWindow:
 
 
 def scheduled(start: datetime, end: datetime, covered: datetime | None = NOW, lookback_days: float = 0) -> LoadWindow:
-    return run_window("scheduled", start, end, None, covered, NOW, lookback_days)
+    return run_window("scheduled", start, end, covered, NOW, lookback_days)
 
 
 DAY = window(utc(2026, 11, 1), utc(2026, 11, 2))
@@ -183,12 +176,6 @@ def test_a_form_that_names_no_past_window_is_refused(start: str | None, end: str
 # --- the window of a run
 
 
-@pytest.mark.parametrize("kind", get_args(load_window.RunKind))
-def test_a_requested_window_wins_whatever_the_kind(kind: load_window.RunKind) -> None:
-    assert run_window(kind, utc(2026, 1, 1), utc(2026, 1, 2), DAY, utc(2026, 11, 9), NOW, 3) == DAY
-    assert run_window(kind, None, None, DAY, None, NOW, 0) == DAY
-
-
 @pytest.mark.parametrize("covered", [utc(2026, 10, 1), utc(2026, 11, 1), utc(2026, 11, 2), NOW])
 def test_a_scheduled_run_loads_exactly_its_interval_whatever_is_covered(covered: datetime) -> None:
     assert scheduled(utc(2026, 11, 1), utc(2026, 11, 2), covered) == DAY
@@ -207,20 +194,20 @@ def test_lookback_widens_a_scheduled_window_backwards_by_absolute_days() -> None
 
 @pytest.mark.parametrize("covered", [None, utc(2026, 10, 1), NOW])
 def test_a_backfill_loads_its_interval_and_nothing_else(covered: datetime | None) -> None:
-    assert run_window("backfill", utc(2026, 11, 1), utc(2026, 11, 2), None, covered, NOW, 7) == DAY
+    assert run_window("backfill", utc(2026, 11, 1), utc(2026, 11, 2), covered, NOW, 7) == DAY
 
 
 @pytest.mark.parametrize("interval", [None, NOW, utc(2026, 11, 1)])
 def test_a_manual_run_loads_what_is_not_covered_up_to_now(interval: datetime | None) -> None:
-    assert run_window("manual", interval, interval, None, utc(2026, 11, 9), NOW, 7) == window(utc(2026, 11, 9), NOW)
-    assert run_window("manual", interval, interval, None, None, NOW, 7) == window(None, NOW)
+    assert run_window("manual", interval, interval, utc(2026, 11, 9), NOW, 7) == window(utc(2026, 11, 9), NOW)
+    assert run_window("manual", interval, interval, None, NOW, 7) == window(None, NOW)
 
 
 def test_a_manual_run_leaves_the_second_that_has_begun_to_the_next_one() -> None:
     now = NOW + timedelta(microseconds=700_000)
     stamped_in_whole_seconds = parse_cursor("2026-11-20T12:00:00Z")  # written at 12:00:00.9, after the run
-    first = run_window("manual", None, None, None, utc(2026, 11, 9), now, 0)
-    second = run_window("manual", None, None, None, coverage([window(None, first.end)]), utc(2026, 11, 21), 0)
+    first = run_window("manual", None, None, utc(2026, 11, 9), now, 0)
+    second = run_window("manual", None, None, coverage([window(None, first.end)]), utc(2026, 11, 21), 0)
     assert not first.contains(stamped_in_whole_seconds)
     assert second.contains(stamped_in_whole_seconds)
 
@@ -228,7 +215,7 @@ def test_a_manual_run_leaves_the_second_that_has_begun_to_the_next_one() -> None
 @pytest.mark.parametrize("ahead", [timedelta(0), MICROSECOND, timedelta(days=1)])
 def test_a_manual_run_with_nothing_left_says_so_instead_of_loading_nothing(ahead: timedelta) -> None:
     with pytest.raises(NothingToLoad, match=r"2026-11-.*is loaded already.*window_start") as refused:
-        run_window("manual", None, None, None, NOW + ahead, NOW, 0)
+        run_window("manual", None, None, NOW + ahead, NOW, 0)
     assert isinstance(refused.value, PermanentError)
 
 
@@ -241,7 +228,7 @@ def test_an_interval_without_width_is_never_a_load(
     covered: datetime | None,
 ) -> None:
     with pytest.raises(ConfigurationError, match="CronDataIntervalTimetable"):
-        run_window(kind, *interval, None, covered, NOW, 1)
+        run_window(kind, *interval, covered, NOW, 1)
 
 
 @pytest.mark.parametrize("days", [-1, -0.001, float("nan"), float("inf"), 1e6])
@@ -253,10 +240,10 @@ def test_a_lookback_that_is_no_number_of_days_is_refused(days: float) -> None:
 def test_naive_datetimes_are_refused_by_name() -> None:
     start, end = utc(2026, 11, 1), utc(2026, 11, 2)
     for name, arguments in {
-        "data_interval_start": (NAIVE, end, None, NOW, NOW),
-        "data_interval_end": (start, NAIVE, None, NOW, NOW),
-        "covered_until": (start, end, None, NAIVE, NOW),
-        "now": (start, end, None, NOW, NAIVE),
+        "data_interval_start": (NAIVE, end, NOW, NOW),
+        "data_interval_end": (start, NAIVE, NOW, NOW),
+        "covered_until": (start, end, NAIVE, NOW),
+        "now": (start, end, NOW, NAIVE),
     }.items():
         with pytest.raises(ConfigurationError, match=name):
             run_window("scheduled", *arguments, 0)
@@ -291,7 +278,7 @@ def test_neighbouring_windows_leave_no_gap_and_do_not_overlap(
     boundaries = daily_boundaries(zone, first_day, 5, hour, minute)
     local = [boundary.astimezone(zone) for boundary in boundaries]
     windows = [scheduled(start, end) for start, end in pairwise(local)]
-    backfills = [run_window("backfill", start, end, None, None, NOW, 9) for start, end in pairwise(local)]
+    backfills = [run_window("backfill", start, end, None, NOW, 9) for start, end in pairwise(local)]
     assert windows == backfills
     assert all(earlier.end == later.start for earlier, later in pairwise(windows))
 
@@ -547,8 +534,9 @@ def test_epoch_numbers_with_a_fraction_are_read_to_the_microsecond_and_never_rou
 # --- the module
 
 
-def test_the_module_imports_neither_airflow_nor_dlt() -> None:
-    tree = ast.parse(Path(load_window.__file__).read_text())
+@pytest.mark.parametrize("module", [load_window, load_cursor])
+def test_the_module_imports_neither_airflow_nor_dlt(module: ModuleType) -> None:
+    tree = ast.parse(Path(str(module.__file__)).read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.split(".")[0] for name in imported} <= {*sys.stdlib_module_names, "pendulum", "include"}

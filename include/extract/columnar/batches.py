@@ -1,23 +1,26 @@
-"""Gathers pages into batches, and hands each to dlt in the form that loads fastest.
+"""Gathers pages into batches, and hands each to dlt as Arrow tables, the form that loads fastest.
 
-In: pages of records. Out, for each batch: Arrow tables as long as its records are plain; the records themselves where
-a batch is not so simple, and from then on, for dlt to normalize row by row. So types, names, variant columns and
-nulls are dlt's in both ways, and the common case is several times faster (benchmarks/README.md).
+In: pages of records. Out, for each batch: its tables, with types, names and nulls as dlt gives them
+(benchmarks/README.md says what is won).
 """
 
 import atexit
 import functools
 import gc
 import logging
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.extract.items import SupportsPipe
+from dlt.extract.items_transform import BaseItemTransform, ItemTransform, LimitItem
+
+from include.extract.columnar.names import FIELD_HINT
 
 if TYPE_CHECKING:
     # Arrow is imported with the first batch, when pages are already being fetched.
-    from include.extract.columnar.tables import ArrowTable, Types
+    from include.extract.columnar.tables import ArrowTable, RecordTables
 
 Record = dict[str, Any]
 
@@ -27,48 +30,76 @@ ROWS_PER_BATCH = 5000
 OBJECTS_BEFORE_COLLECTION = 50_000
 
 
-class ColumnarBatches:
-    """Collects records and gives them on in batches.
+class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
+    """The step of a dlt resource that collects records and gives them on in batches.
 
-    `plain` False: never as Arrow tables. `json_columns`: nested values become JSON text; without, child tables and
-    columns. `is_last` tells, while a page is processed, that no other will follow.
+    `json_columns`: nested values become JSON text; without, child tables and columns. `hashed_rows`: the ids of rows
+    are hashes over what is in them, for history. `keys`: the fields of the primary key, each as the JSON keys that lead
+    to it; a new column for one keeps text as text. `stamps`: columns with one value for all records. `is_last` tells,
+    while a page is processed, that no other will follow; a limit of the resource that is reached (`add_limit`) is an end
+    as well. Raises PermanentError as `RecordTables.of` does.
     """
 
-    def __init__(self, table: str, plain: bool, json_columns: bool, is_last: Callable[[], bool]) -> None:
+    # Behind a limit (1.1), wherever it is added: it counts pages, and it is known here when it is reached.
+    placement_affinity: ClassVar[float] = 1.2
+
+    def __init__(
+        self,
+        table: str,
+        json_columns: bool,
+        is_last: Callable[[], bool],
+        *,
+        hashed_rows: bool = False,
+        keys: Sequence[tuple[str, ...]] = (),
+        stamps: Mapping[str, Any] | None = None,
+    ) -> None:
+        BaseItemTransform.__init__(self)
         self._table = table
         self._json_columns = json_columns
+        self._hashed_rows = hashed_rows
+        self._keys = tuple(keys)
+        self._stamps = dict(stamps or {})
         self._is_last = is_last
+        self._limits: list[LimitItem] = []
+        self._start()
+
+    def _start(self) -> None:
         self._records: list[Record] = []
-        self._types: Types = {}
-        self._hinted: dict[str, Any] = {}
-        self._plain = plain
+        self._tables: RecordTables | None = None
+        self._hinted: dict[str, dict[str, Any]] = {}
+
+    def bind(self, pipe: SupportsPipe) -> "ColumnarBatches":
+        """Called by dlt before the first page, also of a source that is run again: nothing of an earlier run is left."""
+        self._start()
+        steps = (pipe[index] for index in range(len(pipe)))
+        self._limits = [step for step in steps if isinstance(step, LimitItem)]
         spare_the_collector()
         logging.getLogger("dlt").addFilter(_JSON_AS_TEXT)
+        return self
 
-    def add(self, records: list[Record]) -> Iterator[Any] | list[Record] | None:
+    def __call__(self, item: list[Record], meta: Any = None) -> Iterator[Any] | list[Record] | None:
         """Take one page; the batch that is full with it, as items for dlt, or None."""
-        self._records.extend(records)
-        if not self._records or (len(self._records) < ROWS_PER_BATCH and not self._is_last()):
+        self._records.extend(item)
+        if not self._records or (len(self._records) < ROWS_PER_BATCH and not self._ends()):
             return None
         batch, self._records = self._records, []
         load_id = _load_id()
-        # Without a load, somebody looks at the source in a Python shell.
-        if not self._plain or load_id is None:
-            return batch
-        from include.extract.columnar.columns import NotPlain
-        from include.extract.columnar.tables import arrow_tables
+        if load_id is None:
+            # Somebody looks at the source in a Python shell.
+            return [{**record, **self._stamps} for record in batch] if self._stamps else batch
+        if self._tables is None:
+            self._tables = self._tables_of(load_id)
+        return self._items(self._tables.of(batch))
 
-        types = dict(self._types)
-        schema = dlt.current.source_schema()
-        try:
-            tables = arrow_tables(batch, self._table, schema, load_id, self._json_columns, types)
-        except NotPlain:
-            # For good: dlt infers a column's type from its first value, so the order of values has to stay.
-            self._plain = False
-            return batch
-        # Only now: a batch that fails half-way is dlt's to type, from its first record on.
-        self._types = types
-        return self._items(tables)
+    def _ends(self) -> bool:
+        return self._is_last() or any(limit.exhausted for limit in self._limits)
+
+    def _tables_of(self, load_id: str) -> "RecordTables":
+        from include.extract.columnar.limits import current_limits
+        from include.extract.columnar.tables import RecordTables, TableOptions
+
+        options = TableOptions(self._json_columns, self._hashed_rows, self._keys, self._stamps, current_limits())
+        return RecordTables(self._table, dlt.current.source_schema(), load_id, options)
 
     def _items(self, tables: "list[ArrowTable]") -> Iterator[Any]:
         for table in tables:
@@ -80,14 +111,20 @@ class ColumnarBatches:
 
     def _marked(self, table: "ArrowTable") -> Any:
         """The rows, with the name of their table, and with their hints where dlt does not have them yet."""
-        is_new = self._hinted.get(table.name) != table.hints
-        self._hinted[table.name] = table.hints
+        hints = self._hinted.setdefault(table.name, {})
+        is_new = not table.hints.keys() <= hints.keys()
+        hints |= table.hints
         if table.parent is None:
-            return dlt.mark.with_hints(table.rows, dlt.mark.make_hints(columns=table.hints)) if is_new else table.rows
+            return dlt.mark.with_hints(table.rows, dlt.mark.make_hints(columns=hints)) if is_new else table.rows
         if is_new:
+            described = dlt.mark.make_hints(
+                table_name=table.name,
+                parent_table_name=table.parent,
+                columns=hints,
+                additional_table_hints={FIELD_HINT: list(table.field)},
+            )
             # Not `with_hints`, nor `apply_hints`: they would give the child table the keys of the root as well.
-            hints = dlt.mark.make_hints(table_name=table.name, parent_table_name=table.parent, columns=table.hints)
-            dlt.current.resource()._set_hints(hints, create_table_variant=True)
+            dlt.current.resource()._set_hints(described, create_table_variant=True)  # as said above
         return dlt.mark.with_table_name(table.rows, table.name)
 
 

@@ -1,30 +1,34 @@
-"""A batch of records as the Arrow tables that dlt's relational normalizer would make of it.
+"""A batch of records as Arrow tables: the root, and a child table for each nested list.
 
-In: records, and the schema of their source. Out: the root table, and a child table for each nested list; nested
-objects become columns. Names, types and links between the tables are dlt's (`dlt/common/normalizers/json/relational.py`,
-1.31.0), but each list and each column is taken whole and not row by row. `NotPlain` where a batch is not so simple.
+In: records, and the schema of their source. Out: tables as dlt's relational normalizer makes them (its
+`common/normalizers/json/relational.py`, 1.31.0): nested objects become columns, and the links between the tables are
+dlt's. But each list and each column is taken whole and not row by row, a value that would change in its column goes
+beside it (`columns.py`), and each field has a column of its own (`names.py`).
 """
 
+import logging
 import os
 import string
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
-from dlt.common.normalizers.json.helpers import normalize_identifier, normalize_table_identifier
+from dlt.common.normalizers.json.helpers import get_nested_row_hash, get_row_hash, normalize_table_identifier
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TColumnSchema, TDataType
+from dlt.common.schema.typing import TColumnSchema, TDataType, TTableSchema
 
-from include.extract.columnar.columns import NotPlain, infer_type, to_array, types_of
+from include.errors import PermanentError
+from include.extract.columnar.columns import fit, infer_type, type_of, types_of
+from include.extract.columnar.limits import Limits
+from include.extract.columnar.names import FIELD_HINT, ColumnNames, Field, child_table_name, shown
+
+log = logging.getLogger(__name__)
 
 Record = Mapping[str, Any]
-# The types that columns have had so far: table and column -> type.
-Types = dict[tuple[str, str], TDataType]
-# The path of a table or column: its name before its parts are put together.
-Path = tuple[str, ...]
 
 # As long as dlt's own ids: 14 characters of 6 bits each.
 _ID_LENGTH = 14
@@ -34,155 +38,292 @@ _BYTE_TO_LETTER = bytes(_ID_LETTERS[byte % 64] for byte in range(256))
 
 @dataclass(frozen=True)
 class ArrowTable:
-    """One table of a batch. `parent` None: the root. `hints`: what Arrow's types do not tell of its columns."""
+    """One table of a batch. `parent` None: the root. `hints`: what Arrow's types do not tell of its columns.
+
+    `field`: the list that the rows of a child table come from.
+    """
 
     name: str
     parent: str | None
+    field: Field
     rows: pa.Table
     hints: dict[str, TColumnSchema]
 
 
-def arrow_tables(
-    records: Sequence[Record], table: str, schema: Schema, load_id: str, json_columns: bool, types: Types
-) -> list[ArrowTable]:
-    """The tables of `records`, the root first; child rows know their root row. `types` learns of new columns.
+@dataclass(frozen=True)
+class TableOptions:
+    """How records become tables.
 
-    `json_columns`: nested values become JSON text in the root table. Raises NotPlain.
+    `json_columns`: nested values become JSON text in the root table. `hashed_rows`: ids of rows are hashes over what is
+    in them, for history; otherwise random. `keys`: the fields of the primary key. `stamps`: columns of the root table
+    with one value for all rows.
     """
-    batch = _Batch(schema, json_columns, types)
-    batch.add_root(normalize_table_identifier(schema, schema.naming, table), records, load_id)
-    return batch.tables
+
+    json_columns: bool = False
+    hashed_rows: bool = False
+    keys: tuple[Field, ...] = ()
+    stamps: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
 
-class _Batch:
-    def __init__(self, schema: Schema, json_columns: bool, types: Types) -> None:
+@dataclass
+class _Known:
+    """What a load knows of one table. `parts`: its name before dlt puts it together.
+
+    `types` are those of all its columns, `fields` what this load puts into them.
+    """
+
+    parts: tuple[str, ...]
+    name: str
+    names: ColumnNames
+    types: dict[str, TColumnSchema]
+    fields: dict[str, Field] = field(default_factory=dict)
+    children: dict[Field, "_Known"] = field(default_factory=dict)
+    # The columns of which it was said that digits are cut.
+    cut: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one table in a batch, objects or bare values; `links` are the loader's own columns, `ids` among them."""
+
+    table: _Known
+    parent: str | None
+    field: Field
+    values: Sequence[Any]
+    ids: pa.Array
+    root_ids: pa.Array
+    links: dict[str, pa.Array]
+
+
+@dataclass
+class _Flat:
+    """What has become of rows so far, and the objects that are still to be looked at."""
+
+    columns: dict[str, pa.Array] = field(default_factory=dict)
+    lists: dict[Field, Sequence[Any]] = field(default_factory=dict)
+    objects: list[Iterable[tuple[Field, Sequence[Any]]]] = field(default_factory=list)
+
+
+class RecordTables:
+    """The tables of one load; it learns of columns with each batch."""
+
+    def __init__(self, table: str, schema: Schema, load_id: str, options: TableOptions) -> None:
         self._schema = schema
         # How dlt's own columns are called under the schema's naming.
-        self._names: Any = schema.data_item_normalizer
-        self._json_columns = json_columns
-        self._types = types
-        self.tables: list[ArrowTable] = []
+        self._columns: Any = schema.data_item_normalizer
+        self._load_id = load_id
+        self._options = options
+        self._claimed: set[str] = set()
+        self._root = self._known((normalize_table_identifier(schema, schema.naming, table),), options.keys)
 
-    def add_root(self, name: str, records: Sequence[Record], load_id: str) -> None:
-        ids = new_ids(len(records))
-        columns, lists = self._flatten(name, records)
-        if not columns:
-            raise NotPlain
-        links = {self._names.c_dlt_load_id: pa.repeat(pa.scalar(load_id), len(records)), self._names.c_dlt_id: ids}
-        self._add((name,), None, columns, links)
-        self._add_children((name,), lists, ids, ids)
+    def of(self, records: Sequence[Record]) -> list[ArrowTable]:
+        """The tables of a batch of `records`: parents before their children, whose rows know their root row.
 
-    def _add_children(self, parent: Path, lists: dict[Path, Sequence[Any]], ids: pa.Array, root_ids: pa.Array) -> None:
+        Raises PermanentError for what the destination cannot hold, and for a key that does not fit its column.
+        """
+        hashed = self._options.hashed_rows
+        ids = pa.array(list(map(_row_hash, records)), pa.string()) if hashed else new_ids(len(records))
+        links = {
+            self._columns.c_dlt_load_id: pa.repeat(pa.scalar(self._load_id), len(records)),
+            self._columns.c_dlt_id: ids,
+        }
+        tables = []
+        waiting = deque([_Rows(self._root, None, (), records, ids, ids, links)])
+        while waiting:
+            rows = waiting.popleft()
+            columns, lists = self._flatten(rows)
+            tables.append(self._table(rows, columns))
+            waiting.extend(self._children(rows, lists))
+        return tables
+
+    def _children(self, rows: _Rows, lists: dict[Field, Sequence[Any]]) -> Iterator[_Rows]:
         for path, values in lists.items():
             present = [value or () for value in values]
-            rows = list(chain.from_iterable(present))
-            if rows:
-                counts = list(map(len, present))
-                parents = pa.array(list(chain.from_iterable(map(repeat, range(len(counts)), counts))), pa.int32())
-                positions = pa.array(list(chain.from_iterable(map(range, counts))), pa.int64())
-                self._add_child(parent, path, rows, ids.take(parents), positions, root_ids.take(parents))
+            children = list(chain.from_iterable(present))
+            if not children:
+                continue
+            table = self._child(rows.table, path)
+            counts = list(map(len, present))
+            parents = pa.array(list(chain.from_iterable(map(repeat, range(len(counts)), counts))), pa.int32())
+            positions = list(chain.from_iterable(map(range, counts)))
+            parent_ids, root_ids = rows.ids.take(parents), rows.root_ids.take(parents)
+            if self._options.hashed_rows:
+                hashes = map(get_nested_row_hash, parent_ids.to_pylist(), repeat(table.name), positions)
+                ids = pa.array(list(hashes), pa.string())
+            else:
+                ids = new_ids(len(children))
+            links = {
+                self._columns.c_dlt_root_id: root_ids,
+                self._columns.c_dlt_parent_id: parent_ids,
+                self._columns.c_dlt_list_idx: pa.array(positions, pa.int64()),
+                self._columns.c_dlt_id: ids,
+            }
+            yield _Rows(table, rows.table.name, path, children, ids, root_ids, links)
 
-    def _add_child(
-        self, parent: Path, path: Path, rows: list[Any], parent_ids: pa.Array, positions: pa.Array, root_ids: pa.Array
+    def _child(self, parent: _Known, path: Field) -> _Known:
+        if path not in parent.children:
+            naming, tables = self._schema.naming, self._schema.tables
+            parts = child_table_name(naming, parent.parts, path, tables, self._claimed)
+            parent.children[path] = self._known(parts, ())
+        return parent.children[path]
+
+    def _known(self, parts: tuple[str, ...], keys: Iterable[Field]) -> _Known:
+        naming = self._schema.naming
+        name = naming.shorten_fragments(*parts)
+        self._claimed.add(name)
+        stored: TTableSchema = self._schema.tables.get(name, {})
+        columns = {column: hints for column, hints in stored.get("columns", {}).items() if hints.get("data_type")}
+        return _Known(parts, name, ColumnNames(name, naming, columns, keys), columns)
+
+    def _flatten(self, rows: _Rows) -> tuple[dict[str, pa.Array], dict[Field, Sequence[Any]]]:
+        """The columns of the rows, and the nested lists that are not among them."""
+        flat = _Flat()
+        # A stack, and not recursion: so the columns come in dlt's order.
+        flat.objects.append(_fields_of_rows(rows.values))
+        while flat.objects:
+            found = {path: (values, kinds) for path, values in flat.objects.pop() if (kinds := types_of(values))}
+            self._claim(rows.table, found)
+            for path, (values, kinds) in found.items():
+                self._put(flat, rows.table, path, values, kinds)
+        return flat.columns, flat.lists
+
+    def _put(self, flat: _Flat, table: _Known, path: Field, values: Sequence[Any], kinds: set[type]) -> None:
+        """One field: into its column, or its objects and lists to what is looked at later."""
+        nested = kinds & {dict, list}
+        if not nested or self._is_json(table, path):
+            self._add(flat.columns, table, path, table.names[path], values, kinds)
+            return
+        if bare := kinds - nested:
+            kept = [None if isinstance(value, (dict, list)) else value for value in values]
+            self._add(flat.columns, table, path, table.names[path], kept, bare)
+        if dict in nested:
+            flat.objects.append(_fields(path, _only(values, dict, kinds)))
+        if list in nested:
+            flat.lists[path] = _only(values, list, kinds)
+
+    def _claim(self, table: _Known, found: Mapping[Field, tuple[Any, set[type]]]) -> None:
+        """Give a column to each field that needs one: it has values that are not nested, or they stay JSON."""
+        table.names.claim(
+            path for path, (_, kinds) in found.items() if kinds - {dict, list} or self._is_json(table, path)
+        )
+        most = self._options.limits.columns
+        if most is not None and len(table.names) > most:
+            raise PermanentError(
+                f"The table `{table.name}` would have {len(table.names)} columns, and the destination can hold {most}. "
+                "Nothing was loaded. Set the option `nested` to `json`: nested values then stay in one column each."
+            )
+
+    def _is_json(self, table: _Known, path: Field) -> bool:
+        if self._options.json_columns:
+            return True
+        name = table.names.find(path)
+        return name in table.types and table.types[name]["data_type"] == "json"
+
+    def _add(
+        self,
+        columns: dict[str, pa.Array],
+        table: _Known,
+        path: Field,
+        name: str,
+        values: Sequence[Any],
+        found: set[type],
     ) -> None:
-        path = (*parent, *path)
-        name = self._shorten(path)
-        known = self._schema.tables.get(name)
-        if any(table.name == name for table in self.tables) or (known and not known.get("parent")):
-            raise NotPlain
-        ids = new_ids(len(rows))
-        links = {
-            self._names.c_dlt_root_id: root_ids,
-            self._names.c_dlt_parent_id: parent_ids,
-            self._names.c_dlt_list_idx: positions,
-            self._names.c_dlt_id: ids,
-        }
-        if set(map(type, rows)) == {dict}:
-            columns, lists = self._flatten(name, rows)
-        else:
-            found = types_of(rows)
-            # Lists of lists, and of objects among others, are dlt's; and of nulls alone it makes no column.
-            if not found or found & {dict, list}:
-                raise NotPlain
-            columns, lists = {self._names.c_value: self._array(name, self._names.c_value, rows, found)}, {}
-        self._add(path, self._shorten(parent), columns, links)
-        self._add_children(path, lists, ids, root_ids)
+        is_key = table is self._root and path in self._options.keys
+        column = table.types.get(name)
+        if column is None:
+            column = table.types[name] = {"name": name, "data_type": infer_type(values, is_key)}
+        fitted = fit(values, found, column, self._options.limits, shown(path))
+        if is_key:
+            _check_key(table.name, path, type_of(column), values, fitted.array, bool(fitted.others))
+        elif fitted.is_cut and name not in table.cut:
+            table.cut.add(name)
+            log.warning(
+                "The field `%s` has values that are finer than its column `%s`, a %s: their last digits are cut.",
+                shown(path),
+                name,
+                column["data_type"],
+            )
+        if fitted.array is not None:
+            columns[name] = fitted.array
+            table.fields[name] = path
+        for data_type, others in fitted.others.items():
+            self._add(columns, table, path, table.names.variant(name, data_type), others, types_of(others))
 
-    def _add(self, path: Path, parent: str | None, columns: dict[str, pa.Array], links: dict[str, pa.Array]) -> None:
-        if not columns.keys().isdisjoint(links):
-            # The records have such a field themselves.
-            raise NotPlain
-        name = self._shorten(path)
+    def _table(self, rows: _Rows, columns: dict[str, pa.Array]) -> ArrowTable:
         fields = [pa.field(column, values.type) for column, values in columns.items()]
-        fields += [pa.field(column, values.type, nullable=False) for column, values in links.items()]
-        rows = pa.table([*columns.values(), *links.values()], pa.schema(fields))
-        hints: dict[str, TColumnSchema] = {
-            column: {"name": column, "data_type": "json"} for column in columns if self._types[name, column] == "json"
-        }
-        for column in links:
-            hints[column] = {"name": column, "nullable": False, **self._hints_of_link(column)}
-        self.tables.append(ArrowTable(name, parent, rows, hints))
+        fields += [pa.field(column, values.type, nullable=False) for column, values in rows.links.items()]
+        arrays = [*columns.values(), *rows.links.values()]
+        if rows.parent is None:
+            for column, value in self._options.stamps.items():
+                arrays.append(pa.repeat(pa.scalar(value), len(rows.values)))
+                fields.append(pa.field(column, arrays[-1].type))
+        hints = {column: self._hints(rows.table, column) for column in columns}
+        for column in rows.links:
+            hints[column] = {"name": column, "nullable": False, **self._hints_of_link(column, rows.parent is None)}
+        return ArrowTable(rows.table.name, rows.parent, rows.field, pa.table(arrays, pa.schema(fields)), hints)
 
-    def _hints_of_link(self, column: str) -> TColumnSchema:
+    def _hints(self, table: _Known, column: str) -> TColumnSchema:
+        hints: Any = {"name": column, FIELD_HINT: list(table.fields[column])}
+        if table.types[column]["data_type"] == "json":
+            hints["data_type"] = "json"
+        if table.names.is_variant(column):
+            hints["variant"] = True
+        described: TColumnSchema = hints
+        return described
+
+    def _hints_of_link(self, column: str, of_root: bool) -> TColumnSchema:
         match column:
-            case self._names.c_dlt_id:
+            case self._columns.c_dlt_id if of_root and self._options.hashed_rows:
+                # dlt says the rest of a column that tells versions apart.
+                return {"data_type": "text"}
+            case self._columns.c_dlt_id:
                 return {"data_type": "text", "unique": True, "row_key": True}
-            case self._names.c_dlt_root_id:
+            case self._columns.c_dlt_root_id:
                 return {"data_type": "text", "root_key": True}
-            case self._names.c_dlt_parent_id:
+            case self._columns.c_dlt_parent_id:
                 return {"data_type": "text", "parent_key": True}
-            case self._names.c_dlt_list_idx:
+            case self._columns.c_dlt_list_idx:
                 return {"data_type": "bigint"}
         return {"data_type": "text"}
 
-    def _flatten(self, table: str, rows: Sequence[Record | None]) -> tuple[dict[str, pa.Array], dict[Path, Any]]:
-        """The columns of `table`, and the nested lists that are not among them."""
-        columns: dict[str, pa.Array] = {}
-        lists: dict[Path, Sequence[Any]] = {}
-        names: set[str] = set()
-        # A stack, and not recursion: so the columns come in dlt's order.
-        nested: list[tuple[Sequence[Record | None], Path]] = [(rows, ())]
-        while nested:
-            rows, path = nested.pop()
-            for key, values in _by_key(rows):
-                identifier = normalize_identifier(self._schema, self._schema.naming, key) if key.strip() else ""
-                name = self._shorten((*path, identifier))
-                if not identifier or name in names:
-                    raise NotPlain
-                names.add(name)
-                found = types_of(values)
-                if not found:
-                    # As with dlt: a column that has only ever been null is none.
-                    continue
-                if found <= {dict, list} and not self._is_json(table, name):
-                    list_path = (*path, normalize_table_identifier(self._schema, self._schema.naming, key))
-                    if len(found) == 2 or list_path in lists:
-                        raise NotPlain
-                    if found == {dict}:
-                        nested.append((values, (*path, identifier)))
-                    else:
-                        lists[list_path] = values
-                    continue
-                columns[name] = self._array(table, name, values, found)
-        return columns, lists
 
-    def _array(self, table: str, column: str, values: Sequence[Any], found: set[type]) -> pa.Array:
-        data_type = self._known_type(table, column) or infer_type(values, found)
-        array = to_array(values, found, data_type)
-        self._types[table, column] = data_type
-        return array
+def _check_key(
+    table: str, path: Field, data_type: TDataType, values: Sequence[Any], array: pa.Array | None, has_others: bool
+) -> None:
+    """Raise PermanentError where the key's column does not keep each key as it is, and apart from all others."""
+    distinct = set(values) if data_type == "timestamp" and array is not None else ()
+    if has_others or (array is not None and distinct and len(distinct) != len(array.unique())):
+        raise PermanentError(
+            f"The key `{shown(path)}` has values that its column in the table `{table}`, a {data_type}, cannot keep as "
+            "they are: different records would become one row. Nothing was loaded. Choose another key, or drop the "
+            "table to begin anew: a new one keeps text keys as text."
+        )
 
-    def _is_json(self, table: str, column: str) -> bool:
-        return self._json_columns or self._known_type(table, column) == "json"
 
-    def _known_type(self, table: str, column: str) -> TDataType | None:
-        """The type of a column that an earlier batch, or the destination, has; None: it is new."""
-        known = self._schema.tables.get(table)
-        stored = known["columns"].get(column, {}).get("data_type") if known else None
-        return self._types.get((table, column)) or stored
+def _row_hash(record: Record) -> str:
+    """dlt's hash over a record, in which fields that are called like dlt's own count as well."""
+    row = record if isinstance(record, dict) else dict(record)
+    if any(key.startswith("_dlt") for key in row):
+        row = {f" {key}" if key.startswith("_dlt") else key: value for key, value in row.items()}
+    return get_row_hash(row)
 
-    def _shorten(self, path: Path) -> str:
-        return path[0] if len(path) == 1 else self._schema.naming.shorten_fragments(*path)
+
+def _only(values: Sequence[Any], kind: type, found: set[type]) -> Sequence[Any]:
+    return values if found == {kind} else [value if isinstance(value, kind) else None for value in values]
+
+
+def _fields_of_rows(rows: Sequence[Any]) -> Iterable[tuple[Field, Sequence[Any]]]:
+    """The fields of rows that are objects, and under () those that are bare values or lists."""
+    kinds = set(map(type, rows))
+    if kinds != {dict}:
+        yield (), [None if isinstance(row, dict) else row for row in rows]
+    if dict in kinds:
+        yield from _fields((), _only(rows, dict, kinds))
+
+
+def _fields(path: Field, rows: Sequence[Record | None]) -> Iterator[tuple[Field, Sequence[Any]]]:
+    return (((*path, key), values) for key, values in _by_key(rows))
 
 
 def _by_key(rows: Sequence[Record | None]) -> Iterator[tuple[str, Sequence[Any]]]:

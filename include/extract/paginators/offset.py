@@ -1,270 +1,330 @@
-"""Offset pagination that proves the read was whole, or fails.
+"""Pages by offset and limit: where to ask next, and how the end is seen.
 
-In: the pages of one collection, in order, as dlt's REST client hands them over. Out: the same pages, each record
-once, and a `ReadProgress` with what the API promised and what came. dlt's own paginator takes `total` as a stop
-rule only, and ends green on an answer that holds no records at all.
+In: the answers of one collection, in order, as dlt's REST client hands them over. Out: the next offset; and to the proof
+(`completeness.WholeRead`) each page, with what it has to overlap with.
+
+Pages overlap by one record: each question begins at the last record that is known. So a record that went, and one that
+came, between two pages are seen as a shift; and the last question finds that record alone, so that mostly nothing beyond
+the end is asked for. An API that answers on a grid of whole pages, or refuses an offset between them, is recognised at
+the second page and read without overlap.
 """
 
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
-from itertools import count, islice
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from itertools import chain, count, islice
 from typing import Any
 
 from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
 from requests import Request, Response
 
-from include.configure.options import SourceOptions, json_path
-from include.errors import ConfigurationError, ResponseShapeError, TransientError
-from include.extract.key_set import KeySet
+from include.errors import ConfigurationError, ResponseShapeError
+from include.extract.answer import Answer, AnswerReader
+from include.extract.completeness import Page, Record, WholeRead
+from include.extract.more import larger_total, says_more
+from include.extract.response import nothing_there
 
-# A collection that changes while it is read is read again, whole, so many times at the most.
-MAX_PASSES = 3
 # For each request at once: those behind the first wait to be processed, so that the requests go on while a batch is written.
 PAGES_IN_MEMORY = 4
-
-_JSON_TYPES = {
-    dict: "an object",
-    list: "a list",
-    str: "a text",
-    bool: "a truth value",
-    int: "a number",
-    float: "a number",
-}
-_KEY_TYPES = {str: "texts", bool: "truth values", int: "integers", float: "fractions"}
+# An offset between whole pages that is refused: by these, an API says that it does not like the question.
+_NO_SUCH_PAGE = (400, 404, 409, 410, 412, 416, 422)
 
 
-@dataclass
-class ReadProgress:
-    """What one read saw. `promised_rows` is the API's last word on the total; None: it gives none."""
+class State(Enum):
+    """What the present question is for."""
 
-    pages: int = 0
-    passes: int = 1
-    promised_rows: int | None = None
-    ids: KeySet = field(default_factory=KeySet)
-    """The primary keys of all records read, of every pass."""
-    outside_window: set[Hashable] = field(default_factory=set)
-    """Those among `ids` that the window leaves out."""
-
-    @property
-    def rows(self) -> int:
-        """Distinct records that were handed on to the load."""
-        return len(self.ids) - len(self.outside_window)
+    FIRST = auto()
+    """The first page."""
+    SECOND = auto()
+    """Whether the API takes an offset between its pages."""
+    GRID = auto()
+    """Whether the first page came again because the API answers on a grid, or because records came in front."""
+    READING = auto()
+    """Another page, or the end."""
 
 
-class WholeReadPaginator(OffsetPaginator):
-    """Steps through `offset`, checks the shape of each page, and reads again what moved under it.
+class WholeOffsetPaginator(OffsetPaginator):
+    """Steps through the offsets until one brings nothing new.
 
-    Raises ResponseShapeError and ConfigurationError (permanent), TransientError when the collection would not
-    hold still for `MAX_PASSES` reads.
+    Raises ResponseShapeError and ConfigurationError (permanent), CollectionMoved (transient) at the end of a pass that
+    was not whole.
     """
 
-    def __init__(self, options: SourceOptions, progress: ReadProgress) -> None:
-        super().__init__(
-            limit=options.page_size, offset_param=options.offset_param, limit_param=options.limit_param, total_path=None
-        )
-        self._options = options
-        self.progress = progress
+    def __init__(
+        self,
+        read: WholeRead,
+        reader: AnswerReader,
+        *,
+        path: str,
+        page_size: int,
+        offset_param: str,
+        limit_param: str,
+        total_is_set: bool,
+        overlap: bool = True,
+        parallel: int = 1,
+    ) -> None:
+        """`total_is_set`: somebody has said where the total is."""
+        super().__init__(limit=page_size, offset_param=offset_param, limit_param=limit_param, total_path=None)
+        self.read = read
+        self._reader = reader
+        self._path = path
+        self._page_size = page_size
+        self._total_is_set = total_is_set
+        self._may_overlap = overlap and page_size > 1
+        self._parallel = parallel
         self.on_end: Callable[[], None] = lambda: None
-        """Called when the read is over, well or not."""
-        self._selector = json_path("data_selector", options.data_selector)
-        self._total_selector = json_path("total_path", options.total_path) if options.total_path else None
+        """Called when a pass is over, well or not."""
         self._start_pass()
 
     def _start_pass(self) -> None:
-        self._next_offset = 0
-        # In the first pass the ids of the pass are all ids: one set of a million is enough.
-        self._pass_ids = self.progress.ids if self.progress.passes == 1 else KeySet()
-        self._key_types: set[type] = set()
-        self._total: int | None = None
-        self._shrank = False
-        self._probing_cap = False
-        self._asking_again = False
+        self._state = State.FIRST
+        self._overlaps = self._may_overlap
+        self._first_keys: tuple[Any, ...] = ()
+        self._first_records: list[Record] = []
+        # How many records a page has here: what was asked for, or more where the API is generous.
+        self._page_length = self._page_size
+        self._last_was_short = False
+        self._refused: int | None = None
+        self._is_over = False
+
+    # --- asked by the prefetch
 
     def upcoming(self, offset: int) -> Iterable[int]:
         """The offsets that will be asked for after `offset`, as far as the pages so far tell and as may be read ahead."""
-        # Before the first page there is no plan, and at the end of a pass only one page is left to ask for.
-        if self._next_offset == 0 or self._probing_cap or self._asking_again:
+        # Until the second page is here, nobody knows how this API pages.
+        if self._state is not State.READING or self._is_over or self._parallel == 1:
             return ()
-        step, parallel = self._options.page_size, self._options.max_parallel_requests
-        if self._total is None:
-            # Any of them may be beyond the end.
-            return islice(count(offset + step, step), parallel - 1)
-        # One page after the other means just that: nothing is read ahead.
-        return range(offset + step, self._total, step)[: PAGES_IN_MEMORY * parallel - 1 if parallel > 1 else 0]
+        step = self._step()
+        if self.read.total is None:
+            # Any of them may be beyond the end; behind a short page all are.
+            return () if self._last_was_short else islice(count(offset + step, step), self._parallel - 1)
+        end = self.read.total - 1 if self._overlaps else self.read.total
+        # The last of them finds the end: the last record alone, or nothing behind it.
+        ahead = chain(range(offset + step, end, step), (end,) if self._overlaps and offset < end else ())
+        return islice(ahead, PAGES_IN_MEMORY * self._parallel - 1)
+
+    def _step(self) -> int:
+        return max(1, self._page_length - 1) if self._overlaps else self._page_length
+
+    # --- called by dlt, and by the response hook
 
     def init_request(self, request: Request) -> None:
-        """Begin at the beginning, also when dlt runs the same source a second time."""
-        self.progress.__init__()  # type: ignore[misc]
+        """Begin at the beginning: a read, or another pass of one."""
+        self.read.begin_pass()
+        self._reader.start_pass()
         self._start_pass()
         super().init_request(request)
 
+    def settle(self, response: Response) -> Response:
+        """What an answer counts as: itself, or, where it tells that nothing is at this offset, an empty one.
+
+        Where everything that was promised is read, an error or emptiness in any form is the end; elsewhere it is a failure.
+        """
+        if self._state is State.FIRST:
+            return response
+        if response.status_code >= 400:
+            return nothing_there(response) if self._takes_as_nothing(response.status_code) else response
+        if self.read.promise_is_met:
+            try:
+                response.json()
+            except ResponseShapeError:
+                return nothing_there(response)
+        return response
+
+    def _takes_as_nothing(self, status: int) -> bool:
+        if self._state is State.SECOND and self._overlaps and status in _NO_SUCH_PAGE:
+            taken = True
+        elif self.read.total is not None:
+            taken = self.read.promise_is_met
+        else:
+            # Behind a full page it may be a largest offset that the API allows.
+            taken = status in _NO_SUCH_PAGE and self._last_was_short
+        self._refused = status if taken else None
+        return taken
+
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        """Check one page, drop from `data`, in place, the records that were read before, and plan the next."""
+        """Check one answer and plan the next question."""
         goes_on = False
         try:
-            self._take(response, data)
+            self._take(response)
             goes_on = self.has_next_page
         finally:
             if not goes_on:
+                self._is_over = True
                 self.on_end()
 
-    def _take(self, response: Response, data: list[Any] | None) -> None:
-        body = response.json()
-        records = self._records_of(body)
-        ids = self._ids_of(records)
-        total_before = self._total
-        self._note_total(body)
-        # The question for the total beyond the end is no page.
-        self.progress.pages += bool(records) or not self._asking_again
-        if self._probing_cap:
-            self._end_probe(ids)
-        else:
-            self._refuse_repeated_page(ids, total_before)
-        self._keep_new(ids, data)
-        if not self._probing_cap:
-            if self._pass_ids is not self.progress.ids:
-                self._pass_ids.update(ids)
-            # Not `records`: that is the very list which has lost what is not new.
-            self._plan_next(len(ids))
-        self.current_value = self._next_offset
+    def _take(self, response: Response) -> None:
+        was_refused, self._refused = self._refused is not None, None
+        self.read.handed_on = []
+        nothing_is_fine = was_refused or (self._state is not State.FIRST and self.read.promise_is_met)
+        answer = self._reader.read(response, self._page(), nothing_is_fine)
+        answered_at = getattr(response, "answered_at", None) or self.read.clock()
+        page = Page(self.current_value, answer.keys, answer.records, answer.total, answered_at)
+        match self._state:
+            case State.FIRST:
+                self._take_first(page)
+            case State.SECOND if self._overlaps:
+                self._take_second(page, was_refused)
+            case State.GRID:
+                self._take_grid(page)
+            case _:
+                self._take_next(page)
+        if not self._has_next_page:
+            self._end(response, answer)
 
-    def _records_of(self, body: Any) -> list[dict[str, Any]]:
-        selector = self._options.data_selector
-        matches = self._selector.find(body)
-        if len(matches) != 1 or not isinstance(matches[0].value, list):
-            found = f"{_json_type(matches[0].value)} there" if len(matches) == 1 else f"{_describe(body)}"
-            raise ResponseShapeError(
-                f"{self._page()} has no list of records at `{selector}`: found {found}. If the records are elsewhere, "
-                "set the option `data_selector`."
-            )
-        records: list[Any] = matches[0].value
-        if set(map(type, records)) - {dict}:
-            position, found = next((at, _json_type(one)) for at, one in enumerate(records) if not isinstance(one, dict))
-            raise ResponseShapeError(f"{self._page()} holds {found} where record {position} should be an object.")
-        return records
-
-    def _ids_of(self, records: list[dict[str, Any]]) -> list[Hashable]:
-        key = self._options.primary_key
-        ids = [record.get(key) for record in records]
-        types = set(map(type, ids))
-        if types & {type(None), dict, list}:
-            bad = next(record for record, id_ in zip(records, ids, strict=True) if isinstance(id_, dict | list | None))
-            found = _json_type(bad[key]) if key in bad else "nothing"
-            raise ResponseShapeError(
-                f"{self._page()} holds a record whose primary key `{key}` is {found}. If records are known by "
-                "another field, set the option `primary_key`."
-            )
-        self._key_types |= types
-        if len(self._key_types) > 1:
-            # The column of the key has one type: 1 and "1" would end as one row, and "a" among numbers as null.
-            kinds = " and ".join(sorted(_KEY_TYPES[key_type] for key_type in self._key_types))
-            raise ResponseShapeError(
-                f"{self._page()} mixes primary keys `{key}` that are {kinds}: a table cannot tell 1 from '1'. If records "
-                "are known by another field, set the option `primary_key`."
-            )
-        return ids
-
-    def _note_total(self, body: Any) -> None:
-        matches = self._total_selector.find(body) if self._total_selector and isinstance(body, dict) else []
-        value = matches[0].value if matches else None
-        if value is None:
+    def _take_first(self, page: Page) -> None:
+        length = len(page.records)
+        self._first_keys, self._first_records = tuple(page.keys), list(page.records)
+        # Asked from the only record, an API that ignores offsets would answer the same.
+        self._overlaps = self._overlaps and length > 1
+        self.read.take(page, holds_last=self._overlaps)
+        self._last_was_short = length < self._page_size
+        if not length:
+            self._has_next_page = False
             return
-        try:
-            total = int(value) if not isinstance(value, bool) else -1
-        except (TypeError, ValueError, OverflowError):
-            total = -1
-        if total < 0 or (isinstance(value, float) and value != total):
-            raise ResponseShapeError(
-                f"{self._page()} gives a total at `{self._options.total_path}` that is not a whole number of records "
-                f"but {_json_type(value)}. If the total is elsewhere, set the option `total_path`."
-            )
-        self._shrank = self._shrank or (self._total is not None and total < self._total)
-        self._total = self.progress.promised_rows = total
-
-    def _refuse_repeated_page(self, ids: list[Hashable], total_before: int | None) -> None:
-        grew = total_before is not None and self._total is not None and self._total > total_before
-        # Asked for what is beyond the end, some APIs give the last page again.
-        if ids and not grew and not self._asking_again and self._pass_ids.issuperset(ids):
-            raise ResponseShapeError(
-                f"{self._page()} repeats records that earlier pages had, and none is new: the API seems to ignore "
-                f"`{self._options.offset_param}`. Set the options `offset_param` and `limit_param` to the names that it "
-                "knows."
-            )
-
-    def _plan_next(self, length: int) -> None:
-        page_size = self._options.page_size
-        first = self._next_offset == 0
-        # A page larger than asked for still moves the window by what it held.
-        if length or not self._asking_again:
-            self._next_offset += max(page_size, length)
-        if self._total is None:
-            if first and 0 < length < page_size:
-                # Is this everything, or a server that caps its pages below ours? Only one more page can tell.
-                self._probing_cap = True
-                self._next_offset = length
-            elif length < page_size:
-                self._has_next_page = False
-            return
-        if first and 0 < length < min(page_size, self._total):
+        if self.read.total is not None and length < min(self._page_size, self.read.total):
             raise self._capped(length)
-        if self._next_offset < self._total and length:
-            return
-        if self._options.max_parallel_requests > 1 and not first and not self._asking_again:
-            # Pages that were read side by side have no last word: ask for the total once more, beyond the end.
-            self._asking_again = True
-            self._next_offset = max(self._next_offset, self._total)
-        else:
-            self._end_pass()
+        self._page_length = max(self._page_size, length)
+        self._state = State.SECOND
+        self.current_value = length - 1 if self._overlaps else length
 
-    def _end_probe(self, ids: list[Hashable]) -> None:
-        # Records that are all known: an API without paging, which has already given everything.
-        if not self._pass_ids.issuperset(ids):
-            raise self._capped(len(self._pass_ids))
+    def _take_second(self, page: Page, was_refused: bool) -> None:
+        """The first question between two pages: from the last record of the first."""
+        keys = tuple(page.keys)
+        if keys and keys[0] == self.read.last_key:
+            self._take_next(page)
+        elif was_refused or not keys:
+            self.read.note_total(page.total)
+            if not was_refused:
+                # An API of whole pages, or one whose records went.
+                self.read.moved(page.asked, "does not begin with the record that ended the one before")
+            self._read_without_overlap()
+        elif keys == self._first_keys and self._page_size > 2:
+            self.read.note_total(page.total)
+            if self.read.promise_is_met:
+                # An API without paging, which has given everything.
+                self._take_first_again(page)
+                return
+            self._note_other_versions(page)
+            # Once more from elsewhere: records that came in front would not show the same page twice.
+            self._state = State.GRID
+            self.current_value = 1 if len(keys) == self._page_size else len(keys)
+        else:
+            self._take_next(page)
+
+    def _take_grid(self, page: Page) -> None:
+        self.read.note_total(page.total)
+        if tuple(page.keys) != self._first_keys:
+            self.read.moved(page.asked, "is not what it was a moment ago")
+            self._read_without_overlap()
+            return
+        self._note_other_versions(page)
+        self._read_without_overlap()
+        # On a grid, what follows a short first page begins no sooner.
+        self.current_value = max(self.current_value, self._page_size)
+
+    def _read_without_overlap(self) -> None:
+        self._overlaps = False
+        self._state = State.SECOND
+        # Behind a short first page, too: a server that caps its pages has its second page there.
+        self.current_value = len(self._first_keys)
+
+    def _take_next(self, page: Page) -> None:
+        length = len(page.records)
+        is_second = self._state is State.SECOND
+        self._state = State.READING
+        expected = self._overlaps and length > 0 and page.keys[0] == self.read.last_key
+        if length == 0 or (not expected and self.read.is_known(page.keys)):
+            self._take_nothing_new(page, is_second)
+            return
+        brings_new = not self.read.is_known(page.keys)
+        first = len(self._first_keys)
+        leaves_gap = page.asked != first - self._overlaps
+        is_short = is_second and brings_new and self.read.total is None and first < self._page_size
+        # Two pages of one length below what was asked for.
+        if is_short and (length >= first or leaves_gap):
+            raise self._capped(first)
+        self.read.take(page, overlaps=self._overlaps, holds_last=self._overlaps)
+        self._last_was_short = length < self._page_length
+        if not brings_new:
+            # The last record alone: nothing is behind it.
+            self._has_next_page = False
+        elif self._overlaps:
+            self.current_value += length - 1
+        else:
+            # A page that is shorter than the grid still fills its place in it.
+            self.current_value += max(self._page_length, length)
+
+    def _take_nothing_new(self, page: Page, is_second: bool) -> None:
+        keys = tuple(page.keys)
+        if is_second and keys == self._first_keys and not self._overlaps:
+            self._take_first_again(page)
+            return
+        if keys and keys == self._first_keys and not self._has_grown(page):
+            raise self._ignored()
+        self.read.note_total(page.total)
+        # The last page again is what some APIs give beyond the end. Between two pages it may as well be a shift.
+        is_last_again = self.read.repeats_last_page(keys) and (not self._overlaps or self.read.promise_is_met)
+        if not is_last_again and (keys or self._overlaps):
+            self.read.moved(page.asked, "brings nothing new, nor the end")
+        # What waited for this page goes on without it.
+        self.read.take(Page(page.asked, (), (), None, page.answered_at))
         self._has_next_page = False
+
+    def _take_first_again(self, page: Page) -> None:
+        self.read.note_total(page.total)
+        if self.read.promise_is_met:
+            self.read.take(Page(page.asked, (), ()))
+            self._has_next_page = False
+        elif len(self._first_keys) < self._page_size and self.current_value < self._page_size:
+            # On a grid this offset is still in the first page.
+            self._note_other_versions(page)
+            self._state = State.SECOND
+            self.current_value = self._page_size
+        else:
+            raise self._ignored()
+
+    def _note_other_versions(self, page: Page) -> None:
+        if list(page.records) != self._first_records:
+            self.read.moved(page.asked, "has the records of the first page in other versions")
+
+    def _has_grown(self, page: Page) -> bool:
+        return page.total is not None and self.read.total is not None and page.total > self.read.total
+
+    def _end(self, response: Response, answer: Answer) -> None:
+        self.read.end_pass()
+        rows = self.read.rows
+        if not self._overlaps and rows > len(self._first_keys):
+            self.read.progress.notes["not_proven"] = (
+                "pages did not overlap, so a record that left and one that came between two pages, with the total as it was, "
+                "are not seen"
+            )
+        if place := says_more(answer.body, response.links, self.param_name or "", self.current_value):
+            raise ResponseShapeError(
+                f"The read ended after {rows} records, but the last answer says at `{place}` that there are more: the API "
+                f"does not page by `{self.param_name}` alone. Set the options `offset_param` and `limit_param` to the "
+                "names that it knows. Nothing was loaded."
+            )
+        if self._total_is_set or self.read.total is not None:
+            return
+        if found := larger_total(answer.body, self.read.counted):
+            place, total = found
+            raise ResponseShapeError(
+                f"The read ended after {rows} records, but the last answer has {total} at `{place}`: set the option "
+                f"`total_path` to `{place}` if that is the number of records, or to an empty text if it is not. Nothing "
+                "was loaded."
+            )
+
+    def _ignored(self) -> ResponseShapeError:
+        return ResponseShapeError(
+            f"{self._page()} repeats records that earlier pages had, and none is new: the API seems to ignore "
+            f"`{self.param_name}`. Set the options `offset_param` and `limit_param` to the names that it knows."
+        )
 
     def _capped(self, length: int) -> ConfigurationError:
         return ConfigurationError(
-            f"The API answers with {length} records a page although {self._options.page_size} were asked for, and has "
-            f"more: reading on would skip records. Set the option `page_size` to {length}."
+            f"The API answers with {length} records a page although {self._page_size} were asked for, and has more: reading "
+            f"on would skip records. Set the option `page_size` to {length}."
         )
 
-    def _end_pass(self) -> None:
-        assert self._total is not None
-        if len(self._pass_ids) >= self._total and not self._shrank:
-            self._has_next_page = False
-            return
-        if self.progress.passes >= MAX_PASSES:
-            raise TransientError(
-                f"The collection changed each of the {MAX_PASSES} times it was read: the API promised {self._total} "
-                f"records, the last read met {len(self._pass_ids)}. Nothing was loaded. Try again when it is quieter, or "
-                "set `cursor_path` to read only what changed."
-            )
-        self.progress.passes += 1
-        self._start_pass()
-
-    def _keep_new(self, ids: list[Hashable], data: list[Any] | None) -> None:
-        seen = self.progress.ids
-        before = len(seen)
-        known = [id_ in seen for id_ in ids] if not seen.isdisjoint(ids) else None
-        seen.update(ids)
-        if data is None or (known is None and len(seen) - before == len(ids)):
-            return
-        fresh: dict[Hashable, Any] = {}
-        for position, (id_, record) in enumerate(zip(ids, data, strict=True)):
-            if known is None or not known[position]:
-                fresh.setdefault(id_, record)
-        data[:] = fresh.values()
-
     def _page(self) -> str:
-        return f"The page at {self._options.path}, {self._options.offset_param} {self.current_value},"
-
-
-def _json_type(value: Any) -> str:
-    return _JSON_TYPES.get(type(value), "null")
-
-
-def _describe(body: Any) -> str:
-    if not isinstance(body, dict):
-        return _json_type(body)
-    # Names of fields only: values may hold anything.
-    return f"an object with the fields {', '.join(f'`{name}`' for name in list(body)[:8]) or '(none)'}"
+        return f"The page at {self._path}, {self.param_name} {self.current_value},"

@@ -1,12 +1,11 @@
 """DuckDB: a file that one process at a time has open, and the destination where no connection names one (`client.py`)."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.configure.connections import ConnectionFields
+from include.configure.settings import read_settings
 from include.load import sql
 from include.load.kind import DestinationKind, DestinationValues, Values, extras
 from include.load.left_over import place_of_its_own
@@ -14,8 +13,6 @@ from include.load.local_file import DATABASE_FILE, absolute, check_database_file
 
 if TYPE_CHECKING:
     from dlt.common.destination import Destination
-
-EMBEDDED_FILE = Path(__file__).resolve().parents[4] / "data" / "datasets.duckdb"
 
 
 class Kind(DestinationKind):
@@ -38,7 +35,7 @@ class Kind(DestinationKind):
 
     def embedded(self) -> DestinationValues:
         """The file where there is no connection; `DATASETS_DUCKDB_PATH` overrides it. Its folder is made."""
-        path = absolute(os.environ.get("DATASETS_DUCKDB_PATH") or EMBEDDED_FILE)
+        path = read_settings().duckdb_path
         path.parent.mkdir(parents=True, exist_ok=True)
         return DestinationValues(self.destination_type, {"database": str(path)}, {}, ())
 

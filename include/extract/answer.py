@@ -1,0 +1,194 @@
+"""What one answer of the API holds: records, their keys, the total.
+
+In: a response, and the options that say where things are. Out: an `Answer`; or a `ResponseShapeError` (permanent) that
+names the page and the option to set, and never a record's value.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from include.configure.options import json_path
+from include.errors import ResponseShapeError
+
+Record = dict[str, Any]
+
+# What `total_path` begins with when the total is in a header.
+HEADER_PREFIX = "header:"
+
+_JSON_TYPES = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+}
+_KEY_TYPES: dict[Any, str] = {str: "strings", bool: "booleans", int: "integers", float: "fractions"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The records of one answer, in its order; their keys, in the same order; the total, None: it names none.
+
+    `body` is the JSON value; None: there was none to read, and that was fine.
+    """
+
+    records: list[Record]
+    keys: list[Hashable]
+    total: int | None
+    body: Any
+
+
+class AnswerReader:
+    """Reads the answers of one collection. `primary_key`: one path, dotted, or several that tell records apart together."""
+
+    def __init__(self, data_selector: str, total_path: str | None, primary_key: Sequence[str]) -> None:
+        self._data_selector = data_selector
+        self._records_at = json_path("data_selector", data_selector)
+        self._total_path = total_path
+        self._total_of = _total_finder(total_path)
+        self._primary_key = tuple(primary_key)
+        self._key_of = key_finder(self._primary_key)
+        self._key_types: tuple[set[type], ...] = tuple(set() for _ in self._primary_key)
+
+    def start_pass(self) -> None:
+        """Forget what earlier answers had: the collection is read anew."""
+        self._key_types = tuple(set() for _ in self._primary_key)
+
+    def read(self, response: requests.Response, page: str, nothing_is_fine: bool) -> Answer:
+        """The answer to the question for `page`, which errors name.
+
+        `nothing_is_fine`: everything that was promised has been read, so that emptiness in any form is the end. Else
+        only an array, or null for a collection that is empty, is an answer.
+        """
+        try:
+            body = response.json()
+        except ResponseShapeError:
+            if nothing_is_fine:
+                return Answer([], [], None, None)
+            raise
+        total = self._read_total(response, body, page)
+        records = self._read_records(body, page, nothing_is_fine, total)
+        return Answer(records, self._read_keys(records, page), total, body)
+
+    def _read_records(self, body: Any, page: str, nothing_is_fine: bool, total: int | None) -> list[Record]:
+        matches = self._records_at.find(body)
+        value = matches[0].value if len(matches) == 1 else matches
+        if len(matches) > 1 and all(isinstance(match.value, dict) for match in matches):
+            # A selector such as `data[*]` names the records themselves.
+            return [match.value for match in matches]
+        if not isinstance(value, list) or len(matches) != 1:
+            told_as_null = len(matches) == 1 and value is None and not total
+            selects_records = self._data_selector.endswith("[*]")
+            if nothing_is_fine or told_as_null or (selects_records and not matches and not total):
+                return []
+            if selects_records and len(matches) == 1 and isinstance(value, dict):
+                return [value]
+            found = f"{json_type(value)} there" if len(matches) == 1 else _describe(body)
+            raise ResponseShapeError(
+                f"{page} has no array of records at `{self._data_selector}`: found {found}. If the records are elsewhere, "
+                "set the option `data_selector`."
+            )
+        if set(map(type, value)) - {dict}:
+            position, found = next((at, json_type(one)) for at, one in enumerate(value) if not isinstance(one, dict))
+            raise ResponseShapeError(f"{page} holds {found} where record {position} should be an object.")
+        return value
+
+    def _read_keys(self, records: list[Record], page: str) -> list[Hashable]:
+        keys = list(map(self._key_of, records))
+        parts: list[list[Any]] = [keys] if len(self._primary_key) == 1 else list(map(list, zip(*keys, strict=True)))
+        for path, values, types in zip(self._primary_key, parts, self._key_types, strict=False):
+            self._check_key(path, values, types, page)
+        return keys
+
+    def _check_key(self, path: str, values: list[Any], types: set[type], page: str) -> None:
+        here = set(map(type, values))
+        if here & {type(None), dict, list, _Missing}:
+            found = next(json_type(value) for value in values if isinstance(value, dict | list | _Missing | None))
+            raise ResponseShapeError(
+                f"{page} holds a record whose primary key `{path}` is {found}. If records are known by another field, "
+                "set the option `primary_key`."
+            )
+        types |= here
+        if len(types) > 1:
+            # The column of the key has one type: 1 and "1" would end as one row, and "a" among numbers as null.
+            kinds = " and ".join(sorted(_KEY_TYPES[key_type] for key_type in types))
+            raise ResponseShapeError(
+                f"{page} mixes primary keys `{path}` that are {kinds}: a table cannot tell 1 from '1'. If records are "
+                "known by another field, set the option `primary_key`."
+            )
+
+    def _read_total(self, response: requests.Response, body: Any, page: str) -> int | None:
+        value = self._total_of(response, body)
+        if value is None:
+            return None
+        try:
+            total = int(value) if not isinstance(value, bool) else -1
+        except (TypeError, ValueError, OverflowError):
+            total = -1
+        if total < 0 or (isinstance(value, float) and value != total):
+            raise ResponseShapeError(
+                f"{page} gives a total at `{self._total_path}` that is not a whole number of records but "
+                f"{json_type(value)}. If the total is elsewhere, set the option `total_path`."
+            )
+        return total
+
+
+def json_type(value: Any) -> str:
+    """In the words of JSON."""
+    return "nothing" if isinstance(value, _Missing) else _JSON_TYPES.get(type(value), "null")
+
+
+class _Missing:
+    """In place of a key that a record does not have."""
+
+
+_MISSING = _Missing()
+
+
+def key_finder(paths: tuple[str, ...]) -> Callable[[Record], Hashable]:
+    """Finds the key of a record: the value at the one path, or a tuple of those at several."""
+    if len(paths) > 1:
+        finders = [key_finder((path,)) for path in paths]
+        return lambda record: tuple(find(record) for find in finders)
+    (path,) = paths
+    names = path.split(".")
+
+    def at_path(record: Record) -> Any:
+        # A field whose own name has a dot is that field.
+        if path in record:
+            return record[path]
+        value: Any = record
+        for name in names:
+            if not isinstance(value, dict) or name not in value:
+                return _MISSING
+            value = value[name]
+        return value
+
+    return at_path if len(names) > 1 else lambda record: record.get(path, _MISSING)
+
+
+def _total_finder(total_path: str | None) -> Callable[[requests.Response, Any], Any]:
+    """Finds the total in an answer; None: it is not there."""
+    if not total_path:
+        return lambda _response, _body: None
+    if total_path.startswith(HEADER_PREFIX):
+        header = total_path.removeprefix(HEADER_PREFIX).strip()
+        return lambda response, _body: response.headers.get(header)
+    selector = json_path("total_path", total_path)
+
+    def in_body(_response: requests.Response, body: Any) -> Any:
+        matches = selector.find(body) if isinstance(body, dict | list) else []
+        return matches[0].value if matches else None
+
+    return in_body
+
+
+def _describe(body: Any) -> str:
+    if not isinstance(body, dict):
+        return json_type(body)
+    # Names of fields only: values may hold anything.
+    return f"an object with the fields {', '.join(f'`{name}`' for name in list(body)[:8]) or '(none)'}"

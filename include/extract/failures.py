@@ -1,0 +1,166 @@
+"""What an answer of the API that is no data means: the one table from a status to a failure of the project.
+
+In: a response with a status of 400 or more. Out: a PermanentError, or a TransientError with the wait that the API asks
+for; both are `requests.HTTPError`s too, so that whoever knows requests finds what is expected there. `raise_failure`
+fits as one of dlt's `response_actions`, and as a response hook of requests.
+"""
+
+import re
+import time
+from collections.abc import Collection
+from email.utils import mktime_tz, parsedate_tz
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+import requests
+
+from include.apis.names import API_CONN_ID
+from include.errors import PermanentError, TransientError
+from include.extract.limits import ERROR_BODY_BYTES, SAID_CHARACTERS
+from include.redaction import redact, shown
+
+# The longest wait that is believed: a week (as in `retry_policy`).
+LONGEST_WAIT_SECONDS = 7 * 24 * 60 * 60
+# Whatever is larger is no number of seconds but an instant: seconds, or milliseconds, since 1970.
+FIRST_EPOCH_SECONDS, FIRST_EPOCH_MILLISECONDS = 10**9, 10**12
+# RFC 9110, 15.5.9 and RFC 8470, 5.2: the server gave up waiting; it is too early.
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
+
+ADVICE = {
+    401: f"The API refuses the key: check the password of the connection `{API_CONN_ID}`.",
+    403: "The key is known but may not read this: ask the API's owner for access.",
+    404: "There is nothing at that address: check the connection's host and the option `path`.",
+}
+
+# Where APIs say what is left of a quota, and when there is more: a header for each, or both in one
+# (draft-ietf-httpapi-ratelimit-headers: `limit=9, remaining=0, reset=5`, later `"default";r=0;t=5`).
+_REMAINING = ("X-RateLimit-Remaining", "X-Rate-Limit-Remaining", "RateLimit-Remaining")
+_RESET = ("X-RateLimit-Reset-After", "X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset")
+_NOTHING_LEFT = re.compile(r"(?:^|[;,\s])(?:remaining|r)=0(?![\d.])")
+_MORE_IN = re.compile(r"(?:^|[;,\s])(?:reset|t)=(\d{1,15})(?![\d.])")
+# Where an error says what is wrong, best first.
+_SAID_IN = ("message", "error_description", "error", "detail", "errors", "description", "title", "msg", "reason")
+
+
+class RefusedRequest(PermanentError, requests.HTTPError):
+    """The API refuses what it is asked, and will again."""
+
+
+class FailedRequest(TransientError, requests.HTTPError):
+    """The API cannot answer now."""
+
+
+def raise_failure(response: requests.Response, *_: Any, transient_statuses: Collection[int] = (), **__: Any) -> None:
+    """Raise what a status of 400 or more means: RefusedRequest (permanent) or FailedRequest (transient).
+
+    `transient_statuses` are further ones that a later try may not meet. Any other status is no failure.
+    """
+    status = response.status_code
+    if status < 400:
+        return
+    wait_seconds = asked_wait_seconds(response, time.time())
+    # GitHub and others answer 403 where a quota is used up.
+    is_limit = status == 403 and (wait_seconds is not None or _nothing_left(response))
+    error: RefusedRequest | FailedRequest
+    if is_limit or status >= 500 or status in TRANSIENT_STATUSES or status in transient_statuses:
+        error = FailedRequest(_sentence(response, wait_seconds), retry_after_seconds=wait_seconds or None)
+    else:
+        error = RefusedRequest(f"{_sentence(response)} {ADVICE.get(status, '')}".strip())
+    error.response, error.request = response, response.request
+    raise error
+
+
+def address_of(request: requests.PreparedRequest) -> str:
+    """The request in words, without its query and without a login: that is where secrets are."""
+    parts = urlsplit(request.url or "")
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return f"{request.method} {shown(redact(urlunsplit(bare)), SAID_CHARACTERS)}"
+
+
+def asked_wait_seconds(response: requests.Response, now: float) -> float | None:
+    """Seconds from `now` (since 1970) that an answer asks for, 0 to a week; None: it asks for none, or unreadably.
+
+    `Retry-After` where it is, else the end of a quota of which nothing is left.
+    """
+    seconds = retry_after_seconds(response, now)
+    return _quota_wait_seconds(response, now) if seconds is None else seconds
+
+
+def retry_after_seconds(response: requests.Response, now: float | None = None) -> float | None:
+    """What `Retry-After` asks for (RFC 9110, 10.2.3: seconds or HTTP date; some send an epoch), as `asked_wait_seconds`."""
+    header = response.headers.get("Retry-After", "").strip()
+    now = time.time() if now is None else now
+    if header.isdecimal() and header.isascii():
+        # Python reads no more than 4,300 digits as a number, and 15 are a date far beyond any wait.
+        return _until(float(header[:400]), now)
+    try:
+        date = parsedate_tz(header)
+        return None if date is None else _bounded(mktime_tz(date) - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _quota_wait_seconds(response: requests.Response, now: float) -> float | None:
+    if not _nothing_left(response):
+        return None
+    if more_in := _MORE_IN.search(response.headers.get("RateLimit", "")):
+        return _until(float(more_in.group(1)), now)
+    for name in _RESET:
+        try:
+            return _until(float(response.headers[name]), now)
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _nothing_left(response: requests.Response) -> bool:
+    headers = response.headers
+    return any(headers.get(name, "").strip() in ("0", "0.0") for name in _REMAINING) or bool(
+        _NOTHING_LEFT.search(headers.get("RateLimit", ""))
+    )
+
+
+def _until(number: float, now: float) -> float | None:
+    if number >= FIRST_EPOCH_MILLISECONDS:
+        return _bounded(number / 1000 - now)
+    return _bounded(number - now if number >= FIRST_EPOCH_SECONDS else number)
+
+
+def _bounded(seconds: float) -> float | None:
+    # Not a number compares as false with everything.
+    return max(0.0, min(seconds, float(LONGEST_WAIT_SECONDS))) if seconds == seconds else None
+
+
+def _sentence(response: requests.Response, wait_seconds: float | None = None) -> str:
+    reason = shown(redact(str(response.reason or "")), SAID_CHARACTERS)
+    answer = f"{address_of(response.request)} answered {response.status_code} {reason}".rstrip()
+    if wait_seconds:
+        answer = f"{answer} and asks to come back in {wait_seconds:.0f} s"
+    said = shown(redact(_said(response)).strip(), SAID_CHARACTERS).rstrip(".")
+    return f"{answer}: {said}." if said else f"{answer}."
+
+
+def _said(response: requests.Response) -> str:
+    """What the API said in the body, in its own words; empty where it said nothing for people."""
+    body = response.content[:ERROR_BODY_BYTES]
+    try:
+        return _message_in(orjson.loads(body))
+    except ValueError:
+        kind = response.headers.get("Content-Type", "")
+        return body.decode("utf-8", "replace") if kind.startswith("text/plain") else ""
+
+
+def _message_in(value: Any, levels: int = 5) -> str:
+    if isinstance(value, str) or levels == 0:
+        return value if isinstance(value, str) else ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_message_in(item, levels - 1) for item in value[:5])))
+    if not isinstance(value, dict):
+        return ""
+    for name in _SAID_IN:
+        if message := _message_in(value.get(name), levels - 1):
+            return message
+    # Beside the body itself, an object names what is wrong by its field: {"errors": {"limit": ["is too large"]}}.
+    named = ((name, _message_in(item, levels - 1)) for name, item in list(value.items())[:5] if levels < 5)
+    return "; ".join(f"{name}: {message}" for name, message in named if message)

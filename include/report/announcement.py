@@ -1,0 +1,36 @@
+"""What a load says of itself in the task's log.
+
+In: its report, and the reports of earlier loads. Out: log lines: one that sums it up, and a warning for what a person should
+know although the load is good.
+"""
+
+import logging
+from collections.abc import Collection
+
+from include.report.history import LoadReport
+
+log = logging.getLogger(__name__)
+
+
+def announce(report: LoadReport, history: Collection[LoadReport]) -> None:
+    """Say what was loaded, and what about it is odd."""
+    log.info(report.summary())
+    notes = report.notes or {}
+    if "total_is_no_count" in notes:
+        log.warning(
+            "The total of the API is no count of this collection (%s); all that was read is loaded. Set the option "
+            "`total_path` to where the number of records is, or to an empty text.",
+            notes["total_is_no_count"],
+        )
+    if "records_listed_twice" in notes:
+        log.warning(
+            "The API lists %s records twice, with the same content; each is loaded once.", notes["records_listed_twice"]
+        )
+    if "not_proven" in notes:
+        log.info("Not proven: %s", notes["not_proven"])
+    if report.read_rows == 0 and not any(earlier.read_rows for earlier in history):
+        log.warning(
+            "The API gave no record at all, and no earlier load has any. If that is wrong: some servers take a query "
+            "parameter that they do not know, the key's among them, for a filter that nothing passes. Set the options `auth` "
+            "(`none`), `api_key_location` (`header`), `offset_param`, `limit_param` or `params` as the API wants them."
+        )

@@ -1,0 +1,416 @@
+"""Canaries: what this project leans on inside dlt, requests and DuckDB is as it was when it was built on.
+
+Each canary is one row of the table "Seams" in docs/architecture.md; those of Airflow are in tests/dags/test_seams.py. A canary
+speaks of the library, not of this project: it turns red where an upgrade would break something without a word. The last test
+takes each inside away, and sees its canary turn red.
+"""
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+import requests
+from dlt.common.configuration import resolve
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.destination.client import RunnableLoadJob, StateInfo
+from dlt.common.schema import Schema
+from dlt.destinations import job_client_impl, sql_jobs
+from dlt.destinations.impl.duckdb import factory as duckdb_factory
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
+from dlt.destinations.impl.postgres import factory as postgres_factory
+from dlt.destinations.impl.postgres.postgres import PostgresClient
+from dlt.destinations.impl.sqlalchemy import factory as sqlalchemy_factory
+from dlt.destinations.impl.sqlalchemy.merge_job import SqlalchemyMergeFollowupJob
+from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
+from dlt.destinations.impl.sqlalchemy.type_mapper import MysqlVariantTypeMapper
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.extract import extract, extractors
+from dlt.extract.hints import DltResourceHints
+from dlt.load import load as dlt_load
+from dlt.load import utils as load_utils
+from dlt.normalize.items_normalizers import jsonl
+from dlt.pipeline import state_sync
+from dlt.sources import rest_api
+from dlt.sources.helpers.rest_client.client import RESTClient
+from dlt.sources.rest_api import config_setup
+
+from include.configure.api_connection import ApiValues
+from include.configure.options import resolve_options
+from include.configure.provider import ConnectionsProvider, register_connections
+from include.load.destinations.duckdb.client import FileJob, LeanClient, StatementsJob, lean_duckdb
+from include.load.destinations.mysql.client import ExactKeys, OneStepClient, OneStepMerge, one_step_mysql
+from include.load.destinations.postgres.client import SideBySideClient, StagedStatementsJob, side_by_side_postgres
+from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.known_table import forget_keys
+
+pytestmark = pytest.mark.usefixtures("dlt_home")
+
+# Ours, what it extends, and what of it is overridden.
+OVERRIDDEN: list[tuple[type, type, set[str]]] = [
+    (
+        SideBySideClient,
+        PostgresClient,
+        {
+            "initialize_storage",
+            "update_stored_schema",
+            "get_stored_state",
+            "create_load_job",
+            "_get_column_hints_sql",
+            "_make_create_table",
+            "_update_schema_in_storage",
+            "_commit_schema_update",
+            "_create_merge_followup_jobs",
+            "_create_replace_followup_jobs",
+        },
+    ),
+    (LeanClient, DuckDbClient, {"create_load_job"}),
+    (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities"}),
+    (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
+    (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run"}),
+    (ParquetCopyJob, RunnableLoadJob, {"run"}),
+    # What the two have in common stands before dlt's job of each.
+    (FileJob.__mro__[1], DuckDbCopyJob, {"run"}),
+    (StatementsJob.__mro__[1], job_client_impl.SqlLoadJob, {"run"}),
+    (OneStepClient, SqlalchemyJobClient, {"_create_merge_followup_jobs"}),
+    (OneStepMerge, SqlalchemyMergeFollowupJob, {"generate_sql"}),
+    (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities"}),
+    (ExactKeys, MysqlVariantTypeMapper, {"db_type_from_text_type"}),
+    (JsonbTypeMapper, postgres_factory.PostgresTypeMapper, {"to_destination_type"}),
+]
+
+
+def parameters(method: Any) -> list[tuple[str, Any, Any]]:
+    """Name, kind and default of each."""
+    if isinstance(method, property):
+        return [("property", None, None)]
+    function = getattr(method, "__func__", method)
+    return [(one.name, one.kind, one.default) for one in inspect.signature(function).parameters.values()]
+
+
+def test_overridden_methods_are_there_with_the_same_parameters() -> None:
+    for ours, base, names in OVERRIDDEN:
+        shared = {name for name in vars(ours) if hasattr(base, name) and not name.startswith(("__", "_abc_"))}
+        # What we override and what is listed here are the same: a new override gets its row.
+        assert shared == names, ours
+        for name in names:
+            assert parameters(vars(ours)[name]) == parameters(inspect.getattr_static(base, name)), f"{ours}: {name}"
+
+
+def test_dlt_calls_what_is_overridden() -> None:
+    callers: dict[str, Any] = {
+        "client.initialize_storage(": load_utils,
+        "client.update_stored_schema(": load_utils,
+        "client.create_load_job(": dlt_load,
+        "client.get_stored_state(": state_sync,
+        "self._get_column_hints_sql(": SqlJobClientBase._get_column_def_sql,
+        "self._make_create_table(": SqlJobClientBase._get_table_update_sql,
+        "capabilities.supports_transactions": job_client_impl.SqlLoadJob.maybe_transaction,
+        "capabilities.supports_truncate_command": SqlClientBase._truncate_table_sql,
+        "self._split_fragments(": job_client_impl.SqlLoadJob.run,
+        "self._update_schema_in_storage(self.schema)": SqlJobClientBase._execute_schema_update_sql,
+        "self._commit_schema_update(": SqlJobClientBase._update_schema_in_storage,
+        "self._create_merge_followup_jobs(": SqlJobClientBase.create_table_chain_completed_followup_jobs,
+        "self._create_replace_followup_jobs(": SqlJobClientBase.create_table_chain_completed_followup_jobs,
+    }
+    for call, caller in callers.items():
+        assert call in inspect.getsource(caller), call
+
+
+def test_a_factory_asks_for_its_client_and_its_capabilities() -> None:
+    schema = Schema("seams")
+    for factory, client in (
+        (lean_duckdb("seams.duckdb"), LeanClient),
+        (side_by_side_postgres(_NOWHERE), SideBySideClient),
+    ):
+        configuration = factory.spec()._bind_dataset_name("seams")
+        assert type(factory.client(schema, configuration)) is client
+    assert lean_duckdb("seams.duckdb").capabilities().loader_parallelism_strategy == "sequential"
+    assert side_by_side_postgres(_NOWHERE).capabilities().type_mapper is JsonbTypeMapper
+
+
+# Nothing connects to it.
+_NOWHERE = "postgresql://somebody:nothing@127.0.0.1:1/nowhere"
+
+
+def test_the_statements_of_a_merge_are_made_in_one_place_and_run_in_one_transaction() -> None:
+    for job in (sql_jobs.SqlMergeFollowupJob, sql_jobs.SqlStagingReplaceFollowupJob):
+        assert list(inspect.signature(job.generate_sql).parameters) == ["table_chain", "sql_client"]
+    assert "cls.generate_sql(table_chain, sql_client)" in inspect.getsource(sql_jobs.SqlFollowupJob.from_table_chain)
+    # The lock that the first statement takes lasts as long as the transaction does.
+    assert "with self.maybe_transaction(sql)" in inspect.getsource(job_client_impl.SqlLoadJob.run)
+    assert "self.capabilities.supports_multiple_statements" in inspect.getsource(SqlClientBase.execute_many)
+    capabilities = side_by_side_postgres(_NOWHERE).capabilities()
+    assert capabilities.supports_ddl_transactions
+    assert capabilities.supports_transactions
+    assert capabilities.supports_multiple_statements
+
+
+def test_the_newest_schema_is_the_one_that_was_inserted_last() -> None:
+    stored = inspect.getsource(SqlJobClientBase.get_stored_schema)
+    assert "ORDER BY {c_inserted_at} DESC" in stored
+    assert '"inserted_at"' in stored
+
+
+def test_a_stored_state_has_its_values_in_this_order() -> None:
+    order = "version, engine_version, pipeline_name, state, created_at, version_hash, _dlt_load_id"
+    assert list(inspect.signature(StateInfo).parameters) == order.split(", ")
+
+
+def test_a_load_job_knows_its_client_its_file_and_its_table() -> None:
+    class Job(RunnableLoadJob):
+        def run(self) -> None:
+            ran.append((self._job_client, self._file_path, self.load_table_name))
+
+    class Client:
+        def __enter__(self) -> "Client":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def prepare_load_job_execution(self, _: object) -> None: ...
+
+    ran: list[Any] = []
+    path = "/tmp/items.4f3a.0.parquet"
+    job, client = Job(path), Client()
+    job._load_table = {"name": "items"}  # type: ignore[typeddict-item]
+    job.run_managed(client, SimpleNamespace(release=lambda: None))  # type: ignore[arg-type]
+    assert ran == [(client, path, "items")]
+
+
+def test_dlt_takes_json_for_jsonb_by_the_file_format_of_the_table() -> None:
+    mapper = postgres_factory.PostgresTypeMapper(side_by_side_postgres(_NOWHERE).capabilities())
+    column: Any = {"name": "c", "data_type": "json"}
+    by_format = {name: mapper.to_destination_type(column, {"file_format": name}) for name in ("parquet", None)}  # type: ignore[typeddict-item]
+    assert by_format == {"parquet": "json", None: "jsonb"}
+
+
+def test_connections_to_one_duckdb_file_share_its_memory_limit(dlt_home: Path) -> None:
+    path = str(dlt_home / "shared.duckdb")
+    with duckdb.connect(path) as held, duckdb.connect(path) as other:
+        held.execute("SET GLOBAL memory_limit = '100MB'")
+        assert other.execute("SELECT current_setting('memory_limit')").fetchall() == [("95.3 MiB",)]
+
+
+class _Answers(ConfigProvider):
+    """A provider that knows the options of one source."""
+
+    def __init__(self, name: str, **values: Any) -> None:
+        self._name, self._values = name, values
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def supports_secrets(self) -> bool:
+        return True
+
+    @property
+    def supports_sections(self) -> bool:
+        return True
+
+    def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any, str]:
+        return self._values.get(key), key
+
+
+def test_the_first_provider_in_the_list_is_asked_first() -> None:
+    ours = register_connections(ApiValues("https://api.example.com", "key", {}), None)
+    providers = Container()[PluggableRunContext].providers
+    assert providers.providers[0] is ours
+    assert [type(one) for one in providers.providers].count(ConnectionsProvider) == 1
+    providers.providers[:] = [_Answers("first", seam="first"), *providers.providers[1:], _Answers("last", seam="last")]
+    assert dlt.config["seam"] == "first"
+
+
+def test_a_configuration_is_looked_up_below_its_own_section_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from include.apis.datasets import Resource
+
+    monkeypatch.setenv("SOURCES__OTHER__BASE_URL", "http://127.0.0.1")
+    monkeypatch.setenv("SOURCES__OTHER__API_KEY", "key")
+    # Further out, `path` would be the shell's PATH.
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert resolve_options(Resource("other", {})).path == "/"
+
+
+def test_keys_that_are_forgotten_stay_forgotten() -> None:
+    pipeline = dlt.pipeline("seams", destination="duckdb")
+    columns: Any = {"id": {"merge_key": True}}
+    pipeline.extract([{"id": 1}], table_name="items", primary_key="id", columns=columns)
+    table = pipeline.default_schema.tables["items"]
+    assert {"primary_key", "merge_key"} <= set(table["columns"]["id"])
+    forget_keys(table)
+    # The pipeline's schema is the very object that was changed, and dlt adds to it.
+    pipeline.extract([{"id": 2}], table_name="items")
+    again = pipeline.default_schema.tables["items"]["columns"]["id"]
+    assert not {"primary_key", "merge_key"} & set(again)
+
+
+def test_a_resource_takes_hints_for_one_of_its_tables() -> None:
+    resource = dlt.resource([{"id": 1}], name="items", primary_key="id")
+    hints = dlt.mark.make_hints(
+        table_name="items__tags", parent_table_name="items", columns={"value": {"name": "value"}}
+    )
+    resource._set_hints(hints, create_table_variant=True)
+    child: Any = resource.compute_table_schema(meta=dlt.mark.with_table_name([], "items__tags").meta)
+    assert (child["name"], child["parent"]) == ("items__tags", "items")
+    # Nor does the child get the keys of the root.
+    assert not [column for column in child["columns"].values() if column.get("primary_key")]
+
+
+def test_dlts_metrics_ask_each_table_for_its_resource() -> None:
+    assert 'source.schema.get_table(table_name)["resource"]' in inspect.getsource(extract.Extract._compute_metrics)
+
+
+def test_dlt_warns_of_other_types_in_these_words() -> None:
+    source = " ".join(inspect.getsource(extractors).replace('"', " ").split())
+    assert source.count("when merging arrow schema") == 2
+    assert "when merging arrow schema with dlt schema" in source
+
+
+def test_dlt_copies_the_configuration_and_the_paginator() -> None:
+    assert "deepcopy(config)" in inspect.getsource(rest_api._validate_config)
+    assert "paginator=deepcopy(paginator)" in inspect.getsource(config_setup)
+
+
+def test_a_rest_client_asks_its_session_for_three_things() -> None:
+    source = inspect.getsource(RESTClient._send_request)
+    asked = {
+        line.partition("self.session.")[2].partition("(")[0] for line in source.splitlines() if "self.session." in line
+    }
+    assert asked == {"prepare_request", "merge_environment_settings", "send"}
+
+
+def test_a_response_keeps_its_body_and_its_cookies_here() -> None:
+    response = requests.Response()
+    response._content, response._content_consumed = b"body", True  # type: ignore[attr-defined]
+    assert response.content == b"body"
+    headers = requests.models.CaseInsensitiveDict({"Set-Cookie": "a=1"})
+    message = SimpleNamespace(get_all=lambda name, default=None: [headers[name]] if name in headers else default)
+    jar = requests.cookies.RequestsCookieJar()
+    raw = SimpleNamespace(_original_response=SimpleNamespace(msg=message))
+    requests.cookies.extract_cookies_to_jar(jar, requests.Request("GET", "http://127.0.0.1/").prepare(), raw)
+    assert jar.get_dict() == {"a": "1"}
+
+
+def test_a_schema_finds_its_normalizer_by_the_name_of_the_module() -> None:
+    schema = Schema("seams", json.loads('{"json": {"module": "include.lossless_normalizer"}}'))
+    assert type(schema.data_item_normalizer).__module__ == "include.lossless_normalizer"
+    assert "self._coerce_type = _item_normalizer.coerce_type" in inspect.getsource(jsonl.JsonLItemsNormalizer)
+
+
+CANARIES: dict[str, Callable[..., None]] = {
+    name: value for name, value in list(globals().items()) if name.startswith("test_") and callable(value)
+}
+
+
+# --- each canary, seen red
+
+
+def _other(*_: Any, **__: Any) -> Any:
+    """What an inside could become: other parameters, and another text."""
+
+
+def _without(owner: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.delattr(owner, name)
+
+
+def _with(owner: Any, name: str, value: Any = _other) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+_connect = duckdb.connect
+_lookup_paths = resolve._build_section_lookup_paths
+
+# The canary, and a change inside the library.
+CHANGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
+    *(
+        ("test_overridden_methods_are_there_with_the_same_parameters", _with(base, name))
+        for _, base, names in OVERRIDDEN
+        for name in sorted(names)
+    ),
+    ("test_dlt_calls_what_is_overridden", _with(SqlJobClientBase, "create_table_chain_completed_followup_jobs")),
+    ("test_dlt_calls_what_is_overridden", _with(SqlJobClientBase, "_get_column_def_sql")),
+    (
+        "test_a_factory_asks_for_its_client_and_its_capabilities",
+        _with(lean_duckdb, "client", lambda *_: SimpleNamespace()),
+    ),
+    (
+        "test_the_statements_of_a_merge_are_made_in_one_place_and_run_in_one_transaction",
+        _with(job_client_impl.SqlLoadJob, "run"),
+    ),
+    (
+        "test_the_statements_of_a_merge_are_made_in_one_place_and_run_in_one_transaction",
+        _with(sql_jobs.SqlMergeFollowupJob, "generate_sql"),
+    ),
+    ("test_the_newest_schema_is_the_one_that_was_inserted_last", _with(SqlJobClientBase, "get_stored_schema")),
+    ("test_a_stored_state_has_its_values_in_this_order", _with(StateInfo, "__init__")),
+    ("test_a_load_job_knows_its_client_its_file_and_its_table", _with(RunnableLoadJob, "run_managed")),
+    (
+        "test_dlt_takes_json_for_jsonb_by_the_file_format_of_the_table",
+        _with(postgres_factory.PostgresTypeMapper, "to_destination_type", lambda *_: "jsonb"),
+    ),
+    (
+        "test_connections_to_one_duckdb_file_share_its_memory_limit",
+        _with(duckdb, "connect", lambda _: _connect(":memory:")),
+    ),
+    (
+        "test_the_first_provider_in_the_list_is_asked_first",
+        _with(
+            _Answers,
+            "get_value",
+            lambda self, key, *_: ("last" if key == "seam" and self.name == "last" else None, key),
+        ),
+    ),
+    (
+        "test_a_configuration_is_looked_up_below_its_own_section_alone",
+        _with(resolve, "_build_section_lookup_paths", lambda *given: [*_lookup_paths(*given), ()]),
+    ),
+    (
+        "test_keys_that_are_forgotten_stay_forgotten",
+        _with(dlt.Pipeline, "default_schema", property(lambda self: self.schemas[self.default_schema_name].clone())),
+    ),
+    ("test_a_resource_takes_hints_for_one_of_its_tables", _without(DltResourceHints, "_set_hints")),
+    ("test_a_resource_takes_hints_for_one_of_its_tables", _with(DltResourceHints, "_set_hints")),
+    ("test_dlts_metrics_ask_each_table_for_its_resource", _with(extract.Extract, "_compute_metrics")),
+    ("test_dlt_warns_of_other_types_in_these_words", _with(inspect, "getsource", lambda _: "in other words")),
+    ("test_dlt_copies_the_configuration_and_the_paginator", _with(rest_api, "_validate_config")),
+    ("test_a_rest_client_asks_its_session_for_three_things", _with(RESTClient, "_send_request")),
+    (
+        "test_a_response_keeps_its_body_and_its_cookies_here",
+        _with(requests.Response, "content", property(lambda _: b"")),
+    ),
+    (
+        "test_a_response_keeps_its_body_and_its_cookies_here",
+        _with(requests.cookies, "extract_cookies_to_jar", lambda *_: None),
+    ),
+    (
+        "test_a_schema_finds_its_normalizer_by_the_name_of_the_module",
+        _with(jsonl, "JsonLItemsNormalizer"),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("canary", "change"), CHANGES, ids=[f"{number}-{name}" for number, (name, _) in enumerate(CHANGES)]
+)
+def test_a_canary_turns_red(
+    canary: str, change: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch, dlt_home: Path
+) -> None:
+    available: dict[str, Any] = {"monkeypatch": monkeypatch, "dlt_home": dlt_home}
+    needed = {name: available[name] for name in inspect.signature(CANARIES[canary]).parameters}
+    change(monkeypatch)
+    with pytest.raises((AssertionError, AttributeError, KeyError)):
+        CANARIES[canary](**needed)
+
+
+def test_each_canary_was_seen_red() -> None:
+    assert {name for name, _ in CHANGES} == set(CANARIES)

@@ -1,0 +1,226 @@
+"""What is stored opens with dlt alone, and what commit 7782162 has stored goes on loading.
+
+The warehouses that it made lie in `tests/fixtures/warehouses`, with the script that made them.
+"""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dlt
+import psycopg2
+import pytest
+from dlt.common.destination import Destination
+
+from include.apis.datasets import DATASETS
+from include.configure.options import resolve_options
+from include.decide.sync_mode import SYNC_MODES, SyncModeName
+from include.extract.source import api_source
+from include.load.destinations.duckdb import lean_duckdb
+from include.load.destinations.postgres import side_by_side_postgres
+from include.load.stored_schema import forget_our_normalizer
+from include.report.history import LoadReport, read_reports, write_report
+from tests.fixtures.warehouses.make import HERE, MODES, records
+from tests.support.api_server import ApiServer
+
+Rows = list[dict[str, Any]]
+
+# A machine without this project: dlt, and nothing of `include`.
+WITH_DLT_ALONE = """
+import importlib.util, json, sys
+import dlt
+from dlt._workspace.cli._dlt import main
+assert importlib.util.find_spec("include") is None
+kind, address, dataset = sys.argv[1:4]
+destination = getattr(dlt.destinations, kind)(address)
+found = dlt.dataset(destination, dataset)
+rows = found.table("datasets").fetchall()
+pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=dataset)
+pipeline.sync_destination()
+print(json.dumps({"tables": found.tables, "rows": len(rows), "synced": pipeline.default_schema.data_table_names()}))
+sys.argv = ["dlt", "pipeline", "datasets", "info"]
+sys.exit(main())
+"""
+
+
+class Warehouse:
+    """A warehouse that an old version has made, with one dataset a mode."""
+
+    def __init__(self, kind: str, address: str, home: Path) -> None:
+        self.kind = kind
+        self.address = address
+        self.home = home
+
+    def destination(self) -> Destination[Any, Any]:
+        make: Any = lean_duckdb if self.kind == "duckdb" else side_by_side_postgres
+        made: Destination[Any, Any] = make(self.address, destination_name=self.kind)
+        return made
+
+    def load(self, mode: SyncModeName, found: Rows, run_id: str = "run 2") -> dlt.Pipeline:
+        """One load with its report, as the task does; from an empty folder, as on a new worker."""
+        pipeline = dlt.pipeline("datasets", destination=self.destination(), dataset_name=f"{mode}_raw")
+        pipeline.drop()
+        opened: Any = pipeline.destination_client()
+        with opened as client:
+            forget_our_normalizer(client, DATASETS.name)
+        pipeline.sync_destination()
+        with ApiServer(found) as server:
+            options = resolve_options(DATASETS, {"base_url": server.url, "api_key": "key"})
+            source = api_source(DATASETS, options, SYNC_MODES[mode], run_id=run_id)
+            source.resources["datasets"].apply_hints(file_format="parquet")
+            info = pipeline.run(source)
+        info.raise_on_failed_jobs()
+        write_report(replace(REPORT, load_id=info.loads_ids[0]), pipeline)
+        return pipeline
+
+    def rows(self, mode: str, table: str = "datasets") -> Rows:
+        pipeline = dlt.pipeline("looks", destination=self.destination(), dataset_name=f"{mode}_raw")
+        with pipeline.sql_client() as client, client.execute_query(f"SELECT * FROM {table}") as cursor:
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def with_dlt_alone(self, mode: str) -> dict[str, Any]:
+        """What dlt shows of it on a machine without this project."""
+        environment = {"DLT_DATA_DIR": str(self.home / "elsewhere"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
+        run = subprocess.run(
+            [sys.executable, "-I", "-c", WITH_DLT_ALONE, self.kind, self.address, f"{mode}_raw"],
+            env=environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, (run.stdout + run.stderr)[-2000:]
+        seen: dict[str, Any] = json.loads(run.stdout.splitlines()[0])
+        return seen
+
+
+REPORT = LoadReport(
+    resource="datasets",
+    load_id="",
+    dag_id="datasets",
+    run_id="run 2",
+    run_kind="manual",
+    try_number=1,
+    sync_mode="merge",
+    window_start=None,
+    window_end=None,
+    started_at=datetime(2026, 11, 27, tzinfo=UTC),
+    finished_at=datetime(2026, 11, 27, tzinfo=UTC),
+    seconds=1.0,
+    pages=1,
+    passes=1,
+    promised_rows=6,
+    read_rows=6,
+    loaded_rows=6,
+    destination="duckdb",
+)
+
+
+def drop_all(url: str) -> None:
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        for mode in MODES:
+            cursor.execute(f"DROP SCHEMA IF EXISTS {mode}_raw, {mode}_raw_staging CASCADE")
+    connection.close()
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+def warehouse(request: pytest.FixtureRequest, dlt_home: Path, tmp_path: Path) -> Iterator[Warehouse]:
+    """A copy of what commit 7782162 has left."""
+    if request.param == "duckdb":
+        file = tmp_path / "old.duckdb"
+        file.write_bytes(gzip.decompress((HERE / "7782162.duckdb.gz").read_bytes()))
+        yield Warehouse("duckdb", str(file), tmp_path)
+        return
+    url = request.getfixturevalue("postgres_url")
+    drop_all(url)
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute((HERE / "7782162.sql").read_text())
+    connection.close()
+    # dlt wants a password, also where the server does not.
+    yield Warehouse("postgres", url if urlsplit(url).password else url.replace("@", ":unused@"), tmp_path)
+    drop_all(url)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_old_warehouse_goes_on_loading_and_opens_with_dlt_alone(warehouse: Warehouse, mode: SyncModeName) -> None:
+    columns = set(warehouse.rows(mode)[0])
+    before = len(warehouse.rows(mode))
+    changed = records(1)
+    changed[3] |= {"Name": "another name", "price": "free"}
+    pipeline = warehouse.load(mode, changed)
+    rows = warehouse.rows(mode)
+    # Columns keep their names, and values that do not fit go where they went before.
+    assert set(rows[0]) == columns
+    newest = {row["id"]: row for row in rows if row["_dlt_load_id"] == pipeline.last_trace.last_load_info.loads_ids[0]}
+    assert (newest[4]["name"], newest[4]["price"], newest[4]["price__v_text"]) == ("another name", None, "free")
+    # History gets one version of the record that changed, and none of those that did not: the hashes are the same.
+    assert len(rows) == {"merge": 6, "append": before + 6, "scd2": before + 1}[mode]
+    assert len(newest) == (1 if mode == "scd2" else 6)
+    if mode != "scd2":
+        assert (newest[5]["x"], newest[5]["user_id"], newest[5]["owner__first_name"]) == ("名 5", 50, "Ada")
+        assert (newest[1]["open__v_bigint"], newest[1]["updated_at__v_text"], newest[2]["owner__age__v_text"]) == (
+            7,
+            "soon",
+            "old",
+        )
+    assert len(read_reports(pipeline, "datasets")) == 3
+
+    seen = warehouse.with_dlt_alone(mode)
+    tables = ["datasets", "datasets__parts", "datasets__parts__codes", "datasets__tags"]
+    assert sorted(seen["synced"]) == tables
+    assert [table for table in seen["tables"] if not table.startswith("_dlt")] == seen["synced"]
+    assert seen["rows"] == len(rows)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_child_rows_of_an_old_warehouse_belong_to_their_records(warehouse: Warehouse, mode: SyncModeName) -> None:
+    warehouse.load(mode, records(1))
+    ids = {row["_dlt_id"] for row in warehouse.rows(mode)}
+    parts = warehouse.rows(mode, "datasets__parts")
+    assert {row["_dlt_parent_id"] for row in parts} <= ids
+    assert len(parts) == len(ids)
+    assert {row["_dlt_root_id"] for row in warehouse.rows(mode, "datasets__parts__codes")} == ids
+
+
+def test_a_new_warehouse_opens_with_dlt_alone(dlt_home: Path, tmp_path: Path) -> None:
+    """Also after the first load ever, when the history of loads was written last."""
+    warehouse = Warehouse("duckdb", str(tmp_path / "new.duckdb"), tmp_path)
+    for run in ("run 1", "run 2"):
+        warehouse.load("merge", records(0), run)
+        seen = warehouse.with_dlt_alone("merge")
+        assert seen["rows"] == 6
+        assert "datasets__parts__codes" in seen["tables"]
+
+
+def test_nothing_of_this_project_is_in_what_dlt_stores(dlt_home: Path, tmp_path: Path) -> None:
+    warehouse = Warehouse("duckdb", str(tmp_path / "new.duckdb"), tmp_path)
+    warehouse.load("merge", records(1))
+    stored = [row["schema"] for row in warehouse.rows("merge", "_dlt_version")]
+    assert stored
+    assert not [schema for schema in stored if "include." in schema]
+
+
+def test_a_folder_of_an_old_version_opens_with_dlt_alone(dlt_home: Path, tmp_path: Path) -> None:
+    """dlt keeps the schemas of a folder in files: the newest then has dlt's own normalizer."""
+    destination = dlt.destinations.filesystem(str(tmp_path / "lake"))
+    pipeline = dlt.pipeline("datasets", destination=destination, dataset_name="merge_raw")
+    old: Any = {"json": {"module": "tests.support.lossless_normalizer"}}
+    pipeline.run([{"id": 1}], table_name="datasets", schema=dlt.Schema("datasets", old), loader_file_format="parquet")
+    for file in (tmp_path / "lake" / "merge_raw" / "_dlt_version").glob("*.jsonl"):
+        # As that commit wrote it; its module is no more.
+        file.write_text(file.read_text().replace("tests.support.lossless_normalizer", "include.lossless_normalizer"))
+    pipeline.drop()
+    opened: Any = pipeline.destination_client()
+    with opened as client:
+        forget_our_normalizer(client, "datasets")
+        forget_our_normalizer(client, "datasets")
+    pipeline.sync_destination()
+    assert pipeline.default_schema.data_item_normalizer.__module__ == "dlt.common.normalizers.json.relational"
+    assert len(list((tmp_path / "lake" / "merge_raw" / "_dlt_version").glob("*.jsonl"))) == 2
