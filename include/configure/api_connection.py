@@ -12,7 +12,6 @@ from include.apis.names import API_CONN_ID
 from include.configure.connections import AirflowConnection, ConnectionFields
 from include.errors import ConfigurationError
 
-
 _KEY = 'the API key, or if the API asks for none, {"auth": "none"} into the extra'
 
 
