@@ -191,7 +191,7 @@ def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
         API_CONN_ID,
         DESTINATION_CONN_ID,
     ]
-    schema = constants_of(PROJECT / "include" / "report" / "assets.py")["DESTINATION_SCHEMA"]
+    schema = constants_of(PROJECT / "include" / "apis" / "names.py")["DESTINATION_SCHEMA"]
     for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):
         assert name in README
     for column in (RUN_COLUMN, LOADED_AT_COLUMN):
