@@ -28,7 +28,7 @@ _OTHER_NAME = "DLT_ANOTHER_NAME"
 def _nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The helper's variables and folders end with the test."""
     for name in (DLT_DATA_DIR, DLT_LOCAL_DIR, DLT_PROJECT_DIR, _OTHER_NAME):
-        monkeypatch.setenv(name, "nothing yet")
+        monkeypatch.setenv(name, str(tmp_path / "nothing" / "yet"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 

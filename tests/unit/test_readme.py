@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from include.apis.datasets import DATASETS
-from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID, REPORTS_TABLE
+from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID, DESTINATION_SCHEMA, REPORTS_TABLE
 from include.configure.api_connection import api_values
 from include.configure.options import SourceOptions
 from include.configure.settings import Settings
@@ -112,7 +112,7 @@ def test_what_make_run_prints_is_quoted_in_its_own_words() -> None:
 
 
 def test_the_table_of_options_is_that_of_the_code() -> None:
-    required = {"base_url", "api_key"}
+    required = {"base_url"}
     defaults = {**vars(SourceOptions()), **DATASETS.options}
     expected = {name: written(defaults[name]) for name in SourceOptions.get_resolvable_fields()}
     expected |= dict.fromkeys(required, "required")
@@ -191,7 +191,7 @@ def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
         API_CONN_ID,
         DESTINATION_CONN_ID,
     ]
-    schema = constants_of(PROJECT / "include" / "report" / "assets.py")["DESTINATION_SCHEMA"]
+    schema = DESTINATION_SCHEMA
     for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):
         assert name in README
     for column in (RUN_COLUMN, LOADED_AT_COLUMN):
