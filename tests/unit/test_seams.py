@@ -123,7 +123,9 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
 ]
 
 # What we extend by values alone (settings, options, fields of a dataclass), or as the language says.
-NOT_OVERRIDDEN = ("typing", "abc", 
+NOT_OVERRIDDEN = (
+    "typing",
+    "abc",
     "dlt.common.configuration.specs.",
     "pydantic_settings.",
     "logging",
