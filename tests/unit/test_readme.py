@@ -112,7 +112,7 @@ def test_what_make_run_prints_is_quoted_in_its_own_words() -> None:
 
 
 def test_the_table_of_options_is_that_of_the_code() -> None:
-    required = {"base_url"}
+    required = {"base_url", "api_key"}
     defaults = {**vars(SourceOptions()), **DATASETS.options}
     expected = {name: written(defaults[name]) for name in SourceOptions.get_resolvable_fields()}
     expected |= dict.fromkeys(required, "required")

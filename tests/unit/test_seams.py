@@ -26,7 +26,7 @@ from dlt.common.destination.client import RunnableLoadJob, StateInfo, StorageSch
 from dlt.common.schema import Schema
 from dlt.destinations import job_client_impl, sql_jobs
 from dlt.destinations.impl.duckdb import factory as duckdb_factory
-from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.postgres import factory as postgres_factory
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.impl.sqlalchemy import factory as sqlalchemy_factory
@@ -97,7 +97,9 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (_ReplaceUnderLock, sql_jobs.SqlStagingReplaceFollowupJob, {"generate_sql"}),
     (OneStepMerge, sqlalchemy_merge.SqlalchemyMergeFollowupJob, {"generate_sql"}),
     (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run"}),
-    (_WithAllMemoryIfNeeded, RunnableLoadJob, {"run"}),
+    # What the two have in common stands before dlt's job of each.
+    (_WithAllMemoryIfNeeded, DuckDbCopyJob, {"run"}),
+    (_WithAllMemoryIfNeeded, job_client_impl.SqlLoadJob, {"run"}),
     (ParquetCopyJob, RunnableLoadJob, {"run"}),
     (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities"}),
     (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
@@ -184,6 +186,9 @@ def test_dlt_calls_what_is_overridden() -> None:
         "self._create_merge_followup_jobs(": SqlJobClientBase.create_table_chain_completed_followup_jobs,
         "self._create_replace_followup_jobs(": SqlJobClientBase.create_table_chain_completed_followup_jobs,
         "self._make_create_table(": SqlJobClientBase._get_table_update_sql,
+        "capabilities.supports_transactions": job_client_impl.SqlLoadJob.maybe_transaction,
+        "capabilities.supports_truncate_command": SqlClientBase._truncate_table_sql,
+        "self._split_fragments(": job_client_impl.SqlLoadJob.run,
         "self.adjust_capabilities(": reference.Destination.capabilities,
         'f"db_type_from_{sc_t}_type"': sqlalchemy_types.SqlalchemyTypeMapper.to_destination_type,
     }
@@ -214,12 +219,12 @@ def test_the_statements_of_a_merge_are_made_in_one_place_and_run_in_one_transact
     for job in (sql_jobs.SqlMergeFollowupJob, sql_jobs.SqlStagingReplaceFollowupJob):
         assert list(inspect.signature(job.generate_sql).parameters) == ["table_chain", "sql_client"]
     assert "cls.generate_sql(table_chain, sql_client)" in inspect.getsource(sql_jobs.SqlFollowupJob.from_table_chain)
-    # The lock that the first statement takes lasts as long as the transaction does: dlt's own where a statement is DDL, else
-    # that of PostgreSQL, to which all of them are one query.
+    # The lock that the first statement takes lasts as long as the transaction does.
     assert "with self.maybe_transaction(sql)" in inspect.getsource(job_client_impl.SqlLoadJob.run)
     assert "self.capabilities.supports_multiple_statements" in inspect.getsource(SqlClientBase.execute_many)
     capabilities = side_by_side_postgres(_NOWHERE).capabilities()
     assert capabilities.supports_ddl_transactions
+    assert capabilities.supports_transactions
     assert capabilities.supports_multiple_statements
 
 
