@@ -52,7 +52,7 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
     Whatever fails leaves by its own exception; locks and staging go with the block that holds them.
     """
     from include.configure.api_connection import api_values
-    from include.configure.connections import look_up
+    from include.configure.lookup import look_up
     from include.configure.options import resolve_options
     from include.configure.provider import register_connections
     from include.decide.plan import plan_window

@@ -1,6 +1,6 @@
-"""Any Airflow connection: looked up once, read with errors that name the connection and the field.
+"""Any Airflow connection, read with errors that name the connection and the field.
 
-In: a conn_id; or any object with the fields of an Airflow connection. Out: its filled-in fields, under the names that a
+In: any object with the fields of an Airflow connection. Out: its filled-in fields, under the names that a
 person sees. A field that is missing or wrong is a `ConfigurationError`, permanent, that never holds a value.
 """
 
@@ -65,17 +65,6 @@ class ConnectionFields:
     def error(self, name: str, what: str) -> ConfigurationError:
         """The error to raise: one sentence with the connection and the field. `what` must hold no value."""
         return ConfigurationError(f"Connection `{self.conn_id}`: the field `{name}` {what}.")
-
-
-def look_up(conn_id: str) -> AirflowConnection | None:
-    """The connection, from whatever backend serves Airflow; None: there is none. Each call asks anew."""
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        return Connection.get(conn_id)  # type: ignore[no-any-return]
-    except AirflowNotFoundException:
-        return None
 
 
 def _json_or_none(text: str) -> object:

@@ -28,7 +28,7 @@ _OTHER_NAME = "DLT_ANOTHER_NAME"
 def _nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The helper's variables and folders end with the test."""
     for name in (DLT_DATA_DIR, DLT_LOCAL_DIR, DLT_PROJECT_DIR, _OTHER_NAME):
-        monkeypatch.setenv(name, "nothing yet")
+        monkeypatch.setenv(name, str(tmp_path / "nothing" / "yet"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
@@ -50,10 +50,13 @@ def test_the_helper_names_a_folder_for_the_data_in_the_environment() -> None:
     assert folder in Path(pipeline.pipelines_dir).parents
 
 
-def test_the_helper_does_nothing_between_on_before_run_and_data() -> None:
+def test_the_helper_reads_its_retry_policy_when_it_has_the_data() -> None:
     source = inspect.getsource(PipelineTasksGroup._run)
-    between = re.search(r"\bon_before_run\(\)\s*if callable\(data\):\s*data = data\(\)", source)
+    between = re.search(r"\bdata = data\(\)\s*(#.*\s*)?for attempt in self\.retry_policy\.copy\(\s*retry=", source)
     assert between, "something happens between the two, or they come in another order"
+    run = source.index("task_pipeline.run(")
+    assert between.start() < run, "the data is there before the pipeline runs"
+    assert "stop=" not in source[between.start() : run], "when to stop is what the policy says"
 
 
 def test_the_helper_builds_dlts_providers_anew() -> None:
@@ -88,7 +91,7 @@ CHANGES: list[tuple[str, Any, str, Any]] = [
         "DLT_DATA_DIR",
         _OTHER_NAME,
     ),
-    ("test_the_helper_does_nothing_between_on_before_run_and_data", PipelineTasksGroup, "_run", _other),
+    ("test_the_helper_reads_its_retry_policy_when_it_has_the_data", PipelineTasksGroup, "_run", _other),
     ("test_the_helper_builds_dlts_providers_anew", PipelineTasksGroup, "__init__", _other),
     ("test_an_operator_calls_what_its_attribute_says", PythonOperator, "execute_callable", _other),
 ]

@@ -13,7 +13,7 @@ from include.apis.datasets import DATASETS
 from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID
 from include.configure import provider as config_provider
 from include.configure.api_connection import api_values
-from include.configure.connections import look_up
+from include.configure.lookup import look_up
 from include.configure.options import resolve_options
 from include.configure.provider import ConnectionsProvider, register_connections
 from include.errors import ConfigurationError

@@ -124,7 +124,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
                 additional_table_hints={FIELD_HINT: list(table.field)},
             )
             # Not `with_hints`, nor `apply_hints`: they would give the child table the keys of the root as well.
-            dlt.current.resource()._set_hints(described, create_table_variant=True)  # as said above
+            dlt.current.resource()._set_hints(described, create_table_variant=True)  # noqa: SLF001  # as said above
         return dlt.mark.with_table_name(table.rows, table.name)
 
 
