@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -29,7 +29,8 @@ LOGGED_CHARACTERS = 20_000
 _QUERY = re.compile(r"\?[^\s'\")]*")
 # In any text, where not each question mark begins a query: behind an address, with a name and a value.
 _QUERY_OF_ADDRESS = re.compile(r"(?<=[\w/.:%-])\?[\w.~%+:$\[\]-]{1,100}=[^\s'\"<>)]*")
-_OUR_LOGGERS = ("dlt", "include")
+# Whose log lines and errors are about requests to the API. What others say of theirs is not ours to cut.
+_OF_THE_API = ("dlt", "include", "requests", "urllib3.exceptions")
 _lock = threading.Lock()
 _secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -163,12 +164,13 @@ def _visible(character: str) -> str:
 def redact_error(error: BaseException) -> None:
     """Redact, in place, the texts of `error` and of everything that caused it."""
     for link in causes(error, hidden=True):
-        link.args = _redacted(link.args)
+        clean = cleaned if type(link).__module__.startswith(_OF_THE_API) else redact
+        link.args = _redacted(link.args, clean)
         # Libraries keep their message beside `args` too (dlt: `msg`, the databases: `pgerror`, `orig`, …), notes are
         # there (`__notes__`), and some of Python's own errors build their text from fields that are not in `vars`.
         for name in (*vars(link), *_FIELDS_OF_PYTHON):
             value = getattr(link, name, None)
-            redacted = _redacted(value)
+            redacted = _redacted(value, clean)
             if redacted is not value:
                 # An attribute that refuses cannot be helped; the others still are.
                 with suppress(AttributeError, TypeError):
@@ -179,19 +181,19 @@ def redact_error(error: BaseException) -> None:
 _FIELDS_OF_PYTHON = ("strerror", "filename", "filename2", "object", "reason", "msg", "text", "name", "path")
 
 
-def _redacted(value: Any) -> Any:
-    """`value` with its texts redacted, down through plain containers; itself where it holds no secret."""
+def _redacted(value: Any, clean: Callable[[str], str] = redact) -> Any:
+    """`value` with its texts `clean`, down through plain containers; itself where it holds no secret."""
     redacted: Any
     match value:
         case str():
-            redacted = cleaned(value)
+            redacted = clean(value)
         case bytes():
             redacted = redact(value.decode("latin-1")).encode("latin-1")
             redacted = redact(redacted.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         case tuple() | list() | set() | frozenset() if type(value) in (tuple, list, set, frozenset):
-            redacted = type(value)(_redacted(item) for item in value)
+            redacted = type(value)(_redacted(item, clean) for item in value)
         case dict() if type(value) is dict:
-            redacted = {_redacted(key): _redacted(item) for key, item in value.items()}
+            redacted = {_redacted(key, clean): _redacted(item, clean) for key, item in value.items()}
         case _:
             return value
     return value if redacted == value else redacted
@@ -214,7 +216,7 @@ def redact_log_records() -> None:
 
     def make_redacted_record(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
-        is_ours = record.name.startswith(_OUR_LOGGERS)
+        is_ours = record.name.startswith(_OF_THE_API)
         if _pattern is not None or is_ours:
             try:
                 message = record.getMessage()
@@ -222,7 +224,6 @@ def redact_log_records() -> None:
                 # A log call with the wrong arguments: `logging` reports those, and never to the caller.
                 record.msg, record.args = _redacted((record.msg, record.args))
             else:
-                # dlt logs the address of each request. What others log of theirs is not ours to cut.
                 clean = cleaned if is_ours else redact
                 record.msg, record.args = _one_record(clean(message)), None
             if record.exc_info and record.exc_info[1] is not None:

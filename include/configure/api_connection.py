@@ -12,13 +12,18 @@ from include.apis.names import API_CONN_ID
 from include.configure.connections import AirflowConnection, ConnectionFields
 from include.errors import ConfigurationError
 
+_KEY = 'the API key, or if the API asks for none, {"auth": "none"} into the extra'
+
 
 @dataclass(frozen=True)
 class ApiValues:
-    """Where the API is, its key, and the source's options: all keys of the connection's extra, unchanged."""
+    """Where the API is, its key, and the source's options: all keys of the connection's extra, unchanged.
+
+    `api_key` None: the connection has no password, which is right for an API that asks for none (the option `auth`).
+    """
 
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str | None = field(repr=False)
     options: Mapping[str, object] = field(repr=False)  # may hold a token in `params`
 
 
@@ -37,7 +42,9 @@ def api_values(connection: AirflowConnection | None) -> ApiValues:
     if given.conn_type not in ("http", "https"):
         raise given.error("type", "must be `http`: the API is read over HTTP")
     base_url = _base_url(given)
-    return ApiValues(base_url, str(given.need("password", meaning="the API key")), given.extra)
+    if given.extra.get("auth") == "none":
+        return ApiValues(base_url, None, given.extra)
+    return ApiValues(base_url, str(given.need("password", meaning=_KEY)), given.extra)
 
 
 def _base_url(given: ConnectionFields) -> str:

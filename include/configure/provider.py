@@ -83,7 +83,7 @@ def register_connections(api: ApiValues, destination: DestinationFields | None) 
     None: no connection says anything of a destination. The helper builds dlt's list of providers anew, so this belongs into
     its `on_before_run`. Raises ConfigurationError (permanent) for an option of the API that is misspelt.
     """
-    for secret in (api.api_key, *(destination.secrets if destination else ())):
+    for secret in (api.api_key or "", *(destination.secrets if destination else ())):
         _keep_secret(secret)
     _check_spelling(api.options)
     provider = ConnectionsProvider(api, destination)

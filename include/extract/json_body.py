@@ -34,6 +34,7 @@ _MARKS = (
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 # https://encoding.spec.whatwg.org/#names-and-labels: browsers take these for windows-1252.
 _WINDOWS_1252 = ("iso-8859-1", "iso8859-1", "latin1", "latin-1", "l1", "ascii", "us-ascii")
+_CONTAINERS = frozenset({dict, list})
 _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
 
@@ -81,11 +82,10 @@ def utf8_body(response: requests.Response) -> bytes:
 
 def is_cut(body: bytes) -> bool:
     """Whether `body`, in UTF-8, is JSON that ends too early: half of an answer."""
-    first = body[:64].lstrip()[:1]
-    if first not in (b"{", b"["):
-        return False
-    count = body.count
-    if count(b"{") == count(b"}") and count(b"[") == count(b"]"):
+    opens = body[:64].lstrip()[:1]
+    closes = {b"{": b"}", b"[": b"]"}.get(opens)
+    # The first one is closed last.
+    if closes is None or body.count(opens) == body.count(closes):
         return False
     # Or there are brackets in its texts.
     try:
@@ -98,22 +98,22 @@ def is_cut(body: bytes) -> bool:
 def check_bounds(body: bytes, value: Any) -> None:
     """Raises ValueError that says which limit the JSON `value` of `body` is beyond."""
     names: set[str] = set()
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if type(value) in _CONTAINERS else []
     depth = 0
+    # Each record comes through here: what is below is as fast as Python gets.
     while level:
         depth += 1
         if depth > NESTING_LEVELS:
             raise _BeyondLimit(f"lists and objects more than {NESTING_LEVELS} levels inside each other")
         objects = [item for item in level if type(item) is dict]
         names.update(*objects)
-        if len(body) > RECORD_BYTES:
-            _check_sizes(objects if depth > 1 else ())
-        level = [
-            item
-            for container in level
-            for item in (container.values() if type(container) is dict else container)
-            if type(item) is dict or type(item) is list
-        ]
+        if len(body) > RECORD_BYTES and depth > 1:
+            _check_sizes(objects)
+        below = [item for container in objects for item in container.values() if type(item) in _CONTAINERS]
+        if len(objects) < len(level):
+            lists = [item for item in level if type(item) is list]
+            below += [item for container in lists for item in container if type(item) in _CONTAINERS]
+        level = below
     if len(names) > DISTINCT_NAMES:
         raise _BeyondLimit(f"{len(names)} different field names, more than {DISTINCT_NAMES}")
     longest = max(names, key=len, default="")

@@ -13,8 +13,8 @@ from include.redaction import REPLACEMENT
 
 # A shorter key, or one without letters or without digits, may be a word or a number of the records.
 CHARACTERS_AT_LEAST = 16
-# `\u0073` for an `s`: no writer of JSON does that with a letter or digit, but one may.
-_ESCAPED_LETTER_OR_DIGIT = re.compile(rb"\\u00(?:3\d|[46][1-9A-Fa-f]|[57][0-9Aa])")
+# `\u0073` for an `s`: no writer of JSON does that with a letter, a digit or one of `-._~`, but one may.
+_ESCAPED = re.compile(rb"\\u00(?:2[dDeE]|3\d|[46][1-9A-Fa-f]|[57][0-9AaEeFf])")
 
 
 class OwnKey:
@@ -33,8 +33,8 @@ class OwnKey:
         any_spelling = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True)))
         # "%3D" is no part of a word.
         self._pattern = re.compile(rf"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{{2}}))(?:{any_spelling})(?!\w)")
-        # The part that is written in one way only, but for `\u0073`; empty: there is none.
-        self._constant = max(re.findall("[A-Za-z0-9]+", key), key=len, default="").encode()
+        # The part that is written in one way only, but for `\u0073`; the longer, the faster it is found.
+        self._constant = max(re.findall("[A-Za-z0-9._~-]+", key), key=len, default="").encode()
 
     def remove(self, body: bytes, value: Any) -> Any:
         """`value`, the JSON of `body`, without the key; changed in place. Looks into it only where the key may be."""
@@ -50,7 +50,7 @@ class OwnKey:
     def _may_be_in(self, body: bytes) -> bool:
         if self._constant in body:
             return True
-        return b"\\u00" in body and _ESCAPED_LETTER_OR_DIGIT.search(body) is not None
+        return b"\\" in body and b"\\u00" in body and _ESCAPED.search(body) is not None
 
     def _without(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -194,7 +194,7 @@ def test_airflow_waits_longer_before_each_retry(deployment: Deployment, api: Api
 
 # --- secrets
 
-KEY = "s3cr3t/+key=%&"
+KEY = "s3cr3t/+key=%&2026"
 FORMS = {KEY, quote(KEY), quote(KEY, safe=""), quote_plus(KEY), quote(quote(KEY, safe=""), safe="")}
 FORMS |= {form.lower() for form in FORMS} | {KEY.replace("&", "&amp;"), KEY.replace("&", "\\u0026")}
 

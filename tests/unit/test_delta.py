@@ -13,7 +13,7 @@ from include.load.files import DELTA_MODES
 
 
 def test_a_run_that_appends_may_only_delete_its_own_rows() -> None:
-    hints = table_hints("delta", SYNC_MODES["append"], "id", "a run's {id}")
+    hints = table_hints("delta", SYNC_MODES["append"], ["id"], "a run's {id}")
     # As dlt fills it in.
     assert hints["write_disposition"]["destination_scope"].format(table="t") == "t._run_id = 'a run''s {id}'"
     assert hints["primary_key"] == ["id", "_run_id"]
@@ -21,11 +21,11 @@ def test_a_run_that_appends_may_only_delete_its_own_rows() -> None:
 
 @pytest.mark.parametrize("mode", DELTA_MODES)
 def test_every_mode_makes_a_delta_table(mode: str) -> None:
-    assert table_hints("delta", SYNC_MODES[mode], "id", "run")["table_format"] == "delta"
+    assert table_hints("delta", SYNC_MODES[mode], ["id"], "run")["table_format"] == "delta"
 
 
 def test_plain_files_need_no_hint() -> None:
-    assert table_hints(None, SYNC_MODES["replace"], "id", "run") == {}
+    assert table_hints(None, SYNC_MODES["replace"], ["id"], "run") == {}
 
 
 def test_a_table_without_columns_has_no_format_yet() -> None:

@@ -274,9 +274,13 @@ def test_queries_of_dlts_addresses_are_not_logged(logged: list[logging.LogRecord
 
 
 def test_queries_in_errors_are_removed() -> None:
-    error = ValueError("Failed to parse: https://api/v1?offset=0&x=2 (really)")
-    redact_error(error)
+    text = "Failed to parse: https://api/v1?offset=0&x=2 (really)"
+    error, other = requests.exceptions.InvalidURL(text), ValueError(text)
+    other.__context__ = error
+    redact_error(other)
     assert str(error) == "Failed to parse: https://api/v1?… (really)"
+    # Whose address this is, nobody knows.
+    assert str(other) == text
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,13 @@ from dlt.common.destination.client import RunnableLoadJob, StateInfo
 from dlt.common.schema import Schema
 from dlt.destinations import job_client_impl, sql_jobs
 from dlt.destinations.impl.duckdb import factory as duckdb_factory
-from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.postgres import factory as postgres_factory
 from dlt.destinations.impl.postgres.postgres import PostgresClient
+from dlt.destinations.impl.sqlalchemy import factory as sqlalchemy_factory
+from dlt.destinations.impl.sqlalchemy.merge_job import SqlalchemyMergeFollowupJob
+from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
+from dlt.destinations.impl.sqlalchemy.type_mapper import MysqlVariantTypeMapper
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import extract, extractors
@@ -39,12 +43,14 @@ from dlt.sources import rest_api
 from dlt.sources.helpers.rest_client.client import RESTClient
 from dlt.sources.rest_api import config_setup
 
+from include.configure.api_connection import ApiValues
 from include.configure.options import resolve_options
 from include.configure.provider import ConnectionsProvider, register_connections
-from include.decide.sync_mode import forget_keys
-from include.load.destinations.duckdb import LeanClient, lean_duckdb
-from include.load.destinations.postgres import SideBySideClient, side_by_side_postgres
-from include.load.destinations.postgres_copy import JsonbTypeMapper
+from include.load.destinations.duckdb.client import FileJob, LeanClient, StatementsJob, lean_duckdb
+from include.load.destinations.mysql.client import ExactKeys, OneStepClient, OneStepMerge, one_step_mysql
+from include.load.destinations.postgres.client import SideBySideClient, StagedStatementsJob, side_by_side_postgres
+from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.known_table import forget_keys
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
 
@@ -59,6 +65,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
             "get_stored_state",
             "create_load_job",
             "_get_column_hints_sql",
+            "_make_create_table",
             "_update_schema_in_storage",
             "_commit_schema_update",
             "_create_merge_followup_jobs",
@@ -68,6 +75,15 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (LeanClient, DuckDbClient, {"create_load_job"}),
     (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities"}),
     (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
+    (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run"}),
+    (ParquetCopyJob, RunnableLoadJob, {"run"}),
+    # What the two have in common stands before dlt's job of each.
+    (FileJob.__mro__[1], DuckDbCopyJob, {"run"}),
+    (StatementsJob.__mro__[1], job_client_impl.SqlLoadJob, {"run"}),
+    (OneStepClient, SqlalchemyJobClient, {"_create_merge_followup_jobs"}),
+    (OneStepMerge, SqlalchemyMergeFollowupJob, {"generate_sql"}),
+    (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities"}),
+    (ExactKeys, MysqlVariantTypeMapper, {"db_type_from_text_type"}),
     (JsonbTypeMapper, postgres_factory.PostgresTypeMapper, {"to_destination_type"}),
 ]
 
@@ -76,7 +92,8 @@ def parameters(method: Any) -> list[tuple[str, Any, Any]]:
     """Name, kind and default of each."""
     if isinstance(method, property):
         return [("property", None, None)]
-    return [(one.name, one.kind, one.default) for one in inspect.signature(method).parameters.values()]
+    function = getattr(method, "__func__", method)
+    return [(one.name, one.kind, one.default) for one in inspect.signature(function).parameters.values()]
 
 
 def test_overridden_methods_are_there_with_the_same_parameters() -> None:
@@ -95,6 +112,10 @@ def test_dlt_calls_what_is_overridden() -> None:
         "client.create_load_job(": dlt_load,
         "client.get_stored_state(": state_sync,
         "self._get_column_hints_sql(": SqlJobClientBase._get_column_def_sql,
+        "self._make_create_table(": SqlJobClientBase._get_table_update_sql,
+        "capabilities.supports_transactions": job_client_impl.SqlLoadJob.maybe_transaction,
+        "capabilities.supports_truncate_command": SqlClientBase._truncate_table_sql,
+        "self._split_fragments(": job_client_impl.SqlLoadJob.run,
         "self._update_schema_in_storage(self.schema)": SqlJobClientBase._execute_schema_update_sql,
         "self._commit_schema_update(": SqlJobClientBase._update_schema_in_storage,
         "self._create_merge_followup_jobs(": SqlJobClientBase.create_table_chain_completed_followup_jobs,
@@ -124,12 +145,12 @@ def test_the_statements_of_a_merge_are_made_in_one_place_and_run_in_one_transact
     for job in (sql_jobs.SqlMergeFollowupJob, sql_jobs.SqlStagingReplaceFollowupJob):
         assert list(inspect.signature(job.generate_sql).parameters) == ["table_chain", "sql_client"]
     assert "cls.generate_sql(table_chain, sql_client)" in inspect.getsource(sql_jobs.SqlFollowupJob.from_table_chain)
-    # The lock that the first statement takes lasts as long as the transaction does: dlt's own where a statement is DDL, else
-    # that of PostgreSQL, to which all of them are one query.
+    # The lock that the first statement takes lasts as long as the transaction does.
     assert "with self.maybe_transaction(sql)" in inspect.getsource(job_client_impl.SqlLoadJob.run)
     assert "self.capabilities.supports_multiple_statements" in inspect.getsource(SqlClientBase.execute_many)
     capabilities = side_by_side_postgres(_NOWHERE).capabilities()
     assert capabilities.supports_ddl_transactions
+    assert capabilities.supports_transactions
     assert capabilities.supports_multiple_statements
 
 
@@ -202,7 +223,7 @@ class _Answers(ConfigProvider):
 
 
 def test_the_first_provider_in_the_list_is_asked_first() -> None:
-    ours = register_connections()
+    ours = register_connections(ApiValues("https://api.example.com", "key", {}), None)
     providers = Container()[PluggableRunContext].providers
     assert providers.providers[0] is ours
     assert [type(one) for one in providers.providers].count(ConnectionsProvider) == 1

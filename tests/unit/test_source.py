@@ -1,5 +1,6 @@
 """The source, loaded into DuckDB by a plain dlt pipeline: types, nesting, all or nothing, and no secret anywhere."""
 
+import contextlib
 import logging
 import pickle
 import traceback
@@ -434,6 +435,18 @@ def test_the_loggers_of_the_tests_see_what_would_leak(loader: Loader, server: Ap
     loader.run(server)
     requests.get(f"{server.url}/?x=unknown-secret&api_key=k3y", timeout=1)
     assert [text for text in logs.texts if "x=unknown-secret&api_key=***" in text]
+
+
+@pytest.mark.parametrize("answer", [None, Answer(404, {"message": "no"}), Answer(503)])
+def test_no_log_line_has_a_query_in_it(
+    loader: Loader, server: ApiServer, logs: Logs, waits: list[float], answer: Answer | None
+) -> None:
+    server.records, server.key = numbered(250), "k3y"
+    server.script(lambda request: answer if request.offset == 100 else None)
+    with contextlib.nullcontext() if answer is None else pytest.raises(PipelineStepFailed):
+        loader.run(server, max_parallel_requests=4)
+    assert [text for text in logs.texts if "/v1/datasets" in text]
+    assert [text for text in logs.texts if "offset=" in text] == []
 
 
 def troubles(key: str) -> dict[str, Any]:
