@@ -50,6 +50,8 @@ class SourceOptions(BaseConfiguration):
     total_path: str | None = "total"
     """JSONPath of the number of records in the collection; not found in a response: there is none."""
     page_size: int = 100
+    overlap: bool = True
+    """Offset pages overlap by one record, so that what moves between two of them is seen."""
     offset_param: str = "offset"
     limit_param: str = "limit"
     api_key_param: str = "api_key"
@@ -58,8 +60,6 @@ class SourceOptions(BaseConfiguration):
     """Fixed query parameters, sent with each request."""
     primary_key: Any = "id"
     """The field that tells records apart: a name, a dotted path, or a list of them that do so together."""
-    overlap: bool = True
-    """Offset pages overlap by one record, so that what moves between two of them is seen."""
     sync_mode: SyncModeName = "merge"
     """What a run does that asks for no other mode in its form."""
     cursor_path: str | None = None

@@ -317,13 +317,15 @@ class WholeRead:
         )
 
     def _why_moved(self, rows: int, total: int | None) -> str:
-        times = f"each of the {MAX_PASSES} times it was read" if not self.goes_on else "while it was read"
+        changed = f"The collection changed each of the {MAX_PASSES} times it was read"
+        if self.goes_on:
+            changed = "The collection changed while it was read"
         promised = f"the API promised {total} records, the last read met {rows}" if total is not None else f"{rows} met"
         why = "; a record came twice" if self._came_twice else ""
         if self._moves:
             asked, how = self._moves[0]
             why = f"; the page at {asked} {how}"
         return (
-            f"The collection changed {times}: {promised}{why}. Nothing was loaded. Try again when it is quieter, give it "
+            f"{changed}: {promised}{why}. Nothing was loaded. Try again when it is quieter, give it "
             "an order that updates do not change (`params`), or set `cursor_path` to read only what changed."
         )

@@ -26,7 +26,7 @@ def check(loader: Loader, mode: SyncModeName = "merge", key: str = "id", ids: se
     """Reconcile the last load."""
     progress = loader.progress if ids is None else ReadProgress(ids=KeySet(ids))
     load_ids = loader.pipeline.last_trace.last_load_info.loads_ids
-    return reconcile(loader.pipeline.dataset(), "datasets", key, SYNC_MODES[mode], load_ids, progress)
+    return reconcile(loader.pipeline.dataset(), "datasets", [key], SYNC_MODES[mode], load_ids, progress)
 
 
 def change(loader: Loader, sql: str) -> None:
