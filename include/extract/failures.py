@@ -39,9 +39,9 @@ _REMAINING = ("X-RateLimit-Remaining", "X-Rate-Limit-Remaining", "RateLimit-Rema
 _RESET = ("X-RateLimit-Reset-After", "X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset")
 _NOTHING_LEFT = re.compile(r"(?:^|[;,\s])(?:remaining|r)=0(?![\d.])")
 _MORE_IN = re.compile(r"(?:^|[;,\s])(?:reset|t)=(\d{1,15})(?![\d.])")
-# Where an error says what is wrong, best first.
-# So deep inside of each other, and no deeper, is looked for it.
+# How deep in an error is looked for what is wrong.
 _LEVELS = 5
+# Where it is said, best first.
 _SAID_IN = ("message", "error_description", "error", "detail", "errors", "description", "title", "msg", "reason")
 
 
