@@ -236,6 +236,14 @@ def test_errors_that_cause_each_other_end() -> None:
     assert decide(first).action == RetryAction.DEFAULT
 
 
+def test_what_an_error_hides_decides_nothing() -> None:
+    error = TransientError("said better")
+    error.__context__, error.__suppress_context__ = ConfigurationError("hidden"), True
+    assert decide(error).action == RetryAction.RETRY
+    error.__suppress_context__ = False
+    assert decide(error).action == RetryAction.FAIL
+
+
 def test_a_reason_names_no_secret() -> None:
     register("s3cr3t/+key=%&")
     decision = decide(ConfigurationError("the key s3cr3t%2F%2Bkey%3D%25%26 is wrong"))
