@@ -17,7 +17,7 @@ from include.errors import PermanentError
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.columnar.limits import Limits, current_limits
 from include.extract.columnar.tables import ArrowTable, RecordTables, TableOptions
-from include.load.destinations.postgres import side_by_side_postgres
+from include.load.destinations.postgres.client import side_by_side_postgres
 
 Record = dict[str, Any]
 
