@@ -52,6 +52,8 @@ class AnswerReader:
         self._total_of = _total_finder(total_path)
         self._primary_key = tuple(primary_key)
         self._key_of = key_finder(self._primary_key)
+        is_field = len(self._primary_key) == 1 and "." not in self._primary_key[0]
+        self._key_field = self._primary_key[0] if is_field else None
         self._key_types: tuple[set[type], ...] = tuple(set() for _ in self._primary_key)
 
     def start_pass(self) -> None:
@@ -101,7 +103,12 @@ class AnswerReader:
         return values == [None] or (not values and self._data_selector.endswith("[*]"))
 
     def _read_keys(self, records: list[Record], page: str) -> list[Hashable]:
-        keys = list(map(self._key_of, records))
+        if self._key_field:
+            # The common case, for every record: without a call of its own.
+            field = self._key_field
+            keys: list[Any] = [record.get(field, _MISSING) for record in records]
+        else:
+            keys = list(map(self._key_of, records))
         parts: list[list[Any]] = [keys] if len(self._primary_key) == 1 else list(map(list, zip(*keys, strict=True)))
         for path, values, types in zip(self._primary_key, parts, self._key_types, strict=False):
             self._check_key(path, values, types, page)
