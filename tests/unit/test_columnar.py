@@ -289,6 +289,10 @@ BESIDE: dict[str, tuple[list[Any], dict[int, dict[str, Any]]]] = {
         ["0001-01-01T00:00:00+01:00", "2024-02-29T12:00:00Z"],
         {0: {"value": "0001-01-01T00:00:00+01:00"}, 1: {"value": "2024-02-29T12:00:00Z"}},
     ),
+    "a number among timestamps that is far from any": (
+        ["2024-02-29T12:00:00Z", 2.1608686708572058e17],
+        {1: {"value__v_double": 2.1608686708572058e17}},
+    ),
     "texts after timestamps beside integers": (
         [1, 2, 3, 4, "2024-02-29T12:00:00Z", "soon"],
         {

@@ -129,6 +129,13 @@ def test_records_with_nul_are_loaded_into_postgresql(dlt_home: Path, postgres_ur
         with pipeline.sql_client() as client:
             found = client.execute_sql("SELECT text, text__v_text, number__v_text FROM datasets ORDER BY id")
         assert found == [(None, '"a\\u0000b"', None), ("ab", None, '"a\\u0000b"'), ("\\u0000", None, None)]
+        # Counted, and named, for whoever reports the load.
+        (metrics,) = (load[0] for load in pipeline.last_trace.last_extract_info.metrics.values())
+        beside = metrics["resource_metrics"]["datasets"].custom_metrics["values_beside"]
+        in_nested = (
+            ["datasets.nested", "datasets.list"] if nested == "json" else ["datasets.nested.a", "datasets__list."]
+        )
+        assert beside == dict.fromkeys(["datasets.text", "datasets.number", *in_nested], 1)
     finally:
         with pipeline.sql_client() as client:
             client.execute_sql(f"DROP SCHEMA IF EXISTS {name} CASCADE")

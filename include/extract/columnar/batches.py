@@ -89,7 +89,10 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
             return [{**record, **self._stamps} for record in batch] if self._stamps else batch
         if self._tables is None:
             self._tables = self._tables_of(load_id)
-        return self._items(self._tables.of(batch))
+        tables = self._tables.of(batch)
+        # dlt shows them in the trace of the extraction, under the resource.
+        self.custom_metrics["values_beside"] = dict(self._tables.beside)
+        return self._items(tables)
 
     def _ends(self) -> bool:
         return self._is_last() or any(limit.exhausted for limit in self._limits)

@@ -188,7 +188,8 @@ def _converted(value: Any, column: TColumnSchema, limits: Limits) -> tuple[Any, 
         if to_type == "timestamp":
             # Also a ValueError: dlt's next step would leave Python's calendar.
             converted = normalize_timezone(converted, timezone=True)
-    except (SyntaxError, OverflowError) as error:
+    except (SyntaxError, ArithmeticError, OSError) as error:
+        # OSError: an instant of a number that the machine's clock cannot count.
         raise ValueError(value) from error
     match to_type:
         case "timestamp":

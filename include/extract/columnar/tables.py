@@ -9,7 +9,7 @@ beside it (`columns.py`), and each field has a column of its own (`names.py`).
 import logging
 import os
 import string
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -106,7 +106,10 @@ class _Flat:
 
 
 class RecordTables:
-    """The tables of one load; it learns of columns with each batch."""
+    """The tables of one load; it learns of columns with each batch.
+
+    `beside`: how many values of a field (table and name in one) were not of its column's type, and lie beside it.
+    """
 
     def __init__(self, table: str, schema: Schema, load_id: str, options: TableOptions) -> None:
         self._schema = schema
@@ -114,6 +117,7 @@ class RecordTables:
         self._columns: Any = schema.data_item_normalizer
         self._load_id = load_id
         self._options = options
+        self.beside: Counter[str] = Counter()
         self._claimed: set[str] = set()
         self._root = self._known((normalize_table_identifier(schema, schema.naming, table),), options.keys)
 
@@ -248,6 +252,7 @@ class RecordTables:
             columns[name] = fitted.array
             table.fields[name] = path
         for data_type, others in fitted.others.items():
+            self.beside[f"{table.name}.{shown(path)}"] += sum(value is not None for value in others)
             self._add(columns, table, path, table.names.variant(name, data_type), others, types_of(others))
 
     def _table(self, rows: _Rows, columns: dict[str, pa.Array]) -> ArrowTable:
