@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from dlt.extract.exceptions import ResourceExtractionError
 
 from include.errors import ResponseShapeError, TransientError
 from include.extract.paginators.offset import PAGES_IN_MEMORY
+from include.extract.position import Position
 from include.extract.prefetch import Prefetch
+from include.extract.request_budget import RequestBudget
 from include.redaction import forms_of
 from tests.support.api_server import CLOSE, Answer, ApiServer, Request, numbered
 from tests.unit.conftest import Loader, causes, innermost, records_of
@@ -188,6 +191,40 @@ def test_pages_under_way_and_waiting_are_no_more_than_four_times_the_parallel_on
         )
         assert len(records_of(api_source(DATASETS, options))) == 500
     assert max(waiting) == 20
+
+
+def test_what_the_plan_no_longer_asks_for_is_fetched_anew() -> None:
+    """A later pass may not be answered with a page of an earlier one."""
+    version = ["old"]
+
+    def fetch(request: requests.PreparedRequest) -> requests.Response:
+        response = requests.Response()
+        response.reason = version[0]
+        return response
+
+    plan: dict[int, list[int]] = {0: [100, 200]}
+    prefetch = Prefetch(Position("offset"), lambda position: plan.get(position, ()), 1, RequestBudget(1))
+    first, second, other = (
+        requests.Request("GET", f"http://api/v1{query}").prepare() for query in ("?offset=0", "?offset=100", "")
+    )
+    prefetch.take(first, fetch)
+    # One thread: what was planned has come when this has.
+    prefetch.take(other, fetch)
+    version[0] = "new"
+    plan.clear()
+    assert prefetch.take(first, fetch).reason == prefetch.take(second, fetch).reason == "new"
+    prefetch.end()
+
+
+def test_a_position_is_found_under_any_name_and_changed_alone() -> None:
+    position = Position("page[number]")
+    request = requests.Request("GET", "http://api/v1?page=1&x=2", params={"page[number]": 7, "y": 8}).prepare()
+    assert position.of(request) == 7
+    assert position.move(request, 8).url == (request.url or "").replace("=7", "=8")
+    assert position.of(request) == 7
+    assert position.of(requests.Request("GET", "http://api/v1?page=7").prepare()) is None
+    assert Position(None).of(request) is None
+    assert Position("cursor").of(requests.Request("GET", "http://api/v1?cursor=12ab").prepare()) is None
 
 
 # Collections that move while they are read

@@ -627,3 +627,13 @@ def test_a_password_of_the_warehouse_is_left_in_records(loader: Loader, server: 
     register("postgres-tuning-2026")
     server.records = [{"id": 1, "name": "postgres-tuning-2026", "postgres-tuning-2026": 1}]
     assert loader.read(server) == server.records
+
+
+@pytest.mark.parametrize(("header", "pauses"), [("30", True), ("3600", False)])
+def test_a_wait_that_is_too_long_for_a_worker_holds_up_no_other_page(
+    dlt_home: Path, server: ApiServer, waits: list[float], header: str, pauses: bool
+) -> None:
+    server.fail(1, Answer(503, headers={"Retry-After": header}))
+    session = open_session(1)
+    session.get(f"{server.url}/v1/datasets")
+    assert (session._prefetch._budget._not_before > time.monotonic()) == pauses

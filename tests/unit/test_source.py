@@ -443,9 +443,11 @@ def test_no_log_line_has_a_query_in_it(
 ) -> None:
     server.records, server.key = numbered(250), "k3y"
     server.script(lambda request: answer if request.offset == 100 else None)
+    # At DEBUG dlt logs addresses without their query, at INFO with it.
+    logging.getLogger("dlt").setLevel(logging.INFO)
     with contextlib.nullcontext() if answer is None else pytest.raises(PipelineStepFailed):
         loader.run(server, max_parallel_requests=4)
-    assert [text for text in logs.texts if "/v1/datasets" in text]
+    assert [text for text in logs.texts if "/v1/datasets?…" in text]
     assert [text for text in logs.texts if "offset=" in text] == []
 
 

@@ -316,10 +316,12 @@ def _only(values: Sequence[Any], kind: type, found: set[type]) -> Sequence[Any]:
 def _fields_of_rows(rows: Sequence[Any]) -> Iterable[tuple[Field, Sequence[Any]]]:
     """The fields of rows that are objects, and under () those that are bare values or lists."""
     kinds = set(map(type, rows))
+    if dict not in kinds:
+        yield (), rows
+        return
     if kinds != {dict}:
         yield (), [None if isinstance(row, dict) else row for row in rows]
-    if dict in kinds:
-        yield from _fields((), _only(rows, dict, kinds))
+    yield from _fields((), _only(rows, dict, kinds))
 
 
 def _fields(path: Field, rows: Sequence[Record | None]) -> Iterator[tuple[Field, Sequence[Any]]]:

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from include.configure.connections import ConnectionFields
-from include.configure.settings import read_settings
 from include.load import sql
 from include.load.kind import DestinationKind, DestinationValues, Values, extras
 from include.load.left_over import place_of_its_own
@@ -35,6 +34,9 @@ class Kind(DestinationKind):
 
     def embedded(self) -> DestinationValues:
         """The file where there is no connection; `DATASETS_DUCKDB_PATH` overrides it. Its folder is made."""
+        # Imported here: pydantic takes a quarter of a second, which a plain pipeline does not need.
+        from include.configure.settings import read_settings
+
         path = read_settings().duckdb_path
         path.parent.mkdir(parents=True, exist_ok=True)
         return DestinationValues(self.destination_type, {"database": str(path)}, {}, ())
