@@ -68,6 +68,11 @@ class one_step_mysql(sqlalchemy):  # dlt names its destinations in lower case
     """dlt's `sqlalchemy`, configured under `destination.sqlalchemy` like it."""
 
     @property
+    def destination_type(self) -> str:
+        """dlt's own: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
+        return "dlt.destinations.sqlalchemy"
+
+    @property
     def client_class(self) -> type[SqlalchemyJobClient]:
         """The client whose merge is one step."""
         return OneStepClient
