@@ -312,10 +312,12 @@ def table_name(words: str) -> str:
 
 @pytest.mark.parametrize("nested", ["json", "tables"])
 def test_a_column_is_the_same_both_ways(dlt_home: Path, nested: str) -> None:
-    cases = {table_name(name): [[one_by_one(values)]] for name, values in VALUES.items()}
-    # And with the type known from an earlier load.
-    again = {f"{name}_again": [*loads, [list(reversed(loads[0][0]))]] for name, loads in cases.items()}
-    assert_the_same(dlt_home, cases | again, nested)
+    # The second load of each with the type known from the first; the tables are compared after either.
+    cases: dict[str, Loads] = {
+        table_name(name): [[one_by_one(values)], [list(reversed(one_by_one(values)))]]
+        for name, values in VALUES.items()
+    }
+    assert_the_same(dlt_home, cases, nested)
 
 
 @pytest.mark.parametrize("values", BESIDE)

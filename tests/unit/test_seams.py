@@ -69,7 +69,9 @@ from include.load.destinations.postgres.client import (
     side_by_side_postgres,
 )
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.destinations.sqlite.client import ProvenClient, proven_sqlite
 from include.load.known_table import forget_keys
+from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
 
@@ -92,7 +94,11 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
         },
     ),
     (LeanClient, DuckDbClient, {"create_load_job"}),
-    (OneStepClient, SqlalchemyJobClient, {"_create_merge_followup_jobs"}),
+    (OneStepClient, SqlalchemyJobClient, {"create_load_job", "_create_merge_followup_jobs"}),
+    (ProvenClient, SqlalchemyJobClient, {"create_load_job"}),
+    (ProvenStatementsJob, job_client_impl.SqlLoadJob, {"maybe_transaction"}),
+    # Stands before dlt's factory of each.
+    (ProvenDestination, reference.Destination, {"client"}),
     (_MergeUnderLock, sql_jobs.SqlMergeFollowupJob, {"generate_sql"}),
     (_ReplaceUnderLock, sql_jobs.SqlStagingReplaceFollowupJob, {"generate_sql"}),
     (OneStepMerge, sqlalchemy_merge.SqlalchemyMergeFollowupJob, {"generate_sql"}),
@@ -104,6 +110,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities"}),
     (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
     (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities"}),
+    (proven_sqlite, sqlalchemy_factory.sqlalchemy, {"client_class"}),
     (JsonbTypeMapper, postgres_factory.PostgresTypeMapper, {"to_destination_type"}),
     (ExactKeys, sqlalchemy_types.MysqlVariantTypeMapper, {"db_type_from_text_type"}),
     (

@@ -20,13 +20,13 @@ from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TSchemaTables
 from dlt.destinations.impl.postgres.factory import postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient
-from dlt.destinations.job_client_impl import SqlLoadJob
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob, SqlStagingReplaceFollowupJob
 
 from include.errors import TransientError
 from include.load.destinations.postgres import locks
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.proof import ProvenDestination, ProvenStatementsJob
 from include.load.schema_union import check_collision, knows_all, union
 
 # A staging table with a row, which a crash of the server empties like the others.
@@ -136,7 +136,7 @@ class SideBySideClient(PostgresClient):
             yield
 
 
-class StagedStatementsJob(SqlLoadJob):
+class StagedStatementsJob(ProvenStatementsJob):
     """The merge or the replacement. Raises TransientError when the server has crashed since the rows were staged."""
 
     def run(self) -> None:
@@ -170,8 +170,13 @@ def _table_locked(table_chain: Sequence[PreparedTableSchema], sql_client: SqlCli
     return locks.lock_until_commit(f"table {table}")
 
 
-class side_by_side_postgres(postgres):  # dlt names its destinations in lower case
+class side_by_side_postgres(ProvenDestination, postgres):  # dlt names its destinations in lower case
     """dlt's `postgres`, configured under `destination.postgres` like it."""
+
+    @property
+    def destination_type(self) -> str:
+        """dlt's own: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
+        return "dlt.destinations.postgres"
 
     @property
     def client_class(self) -> type[PostgresClient]:
