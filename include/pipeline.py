@@ -101,6 +101,7 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
         load_ids = loads_of(pipeline)
         dataset = destination.dataset(pipeline, resource.name)
         loaded_rows = reconcile(proof, dataset, load_ids)
+        progress.notes.update(proof.notes)
         load_id = load_ids[-1] if load_ids else ""
         destination_name = destination.dlt_destination.destination_name
         report = LoadReport.of(

@@ -41,6 +41,19 @@ class LoadProof:
     loaded_rows: int | None = None
     """Rows of the table that carry the load's id; None: nothing has been proven before the commit."""
 
+    superseded_by: str | None = None
+    """The load that has merged a newer snapshot: nothing of this one was merged."""
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the load's report has to say of it, by name."""
+        notes = {"superseded_by": self.superseded_by, "superseded_rows": self.superseded_rows}
+        return {name: value for name, value in notes.items() if value}
+
+    def supersede(self, load_id: str) -> None:
+        """Nothing was merged, because of what this load has merged."""
+        self.superseded_by, self.loaded_rows = load_id, 0
+
     def check(self, client: Any, schema: Schema, load_id: str) -> None:
         """Compare, on the connection of dlt's SQL `client`, after the merge and before its commit.
 
