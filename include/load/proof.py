@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlt.common.destination.client import JobClientBase
+from dlt.common.destination.reference import DestinationReference
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.schema.utils import (
@@ -161,6 +162,12 @@ class ProvenDestination:
 
     proof: LoadProof | None = None
     """What loads by this destination have to prove; None: nothing."""
+
+    @property
+    def destination_type(self) -> str:
+        """That of dlt's factory: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
+        of_dlt = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("dlt.destinations."))
+        return DestinationReference.normalize_type(f"{of_dlt.__module__}.{of_dlt.__qualname__}")
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
         """dlt's client, which has the proof."""

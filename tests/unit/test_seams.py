@@ -94,7 +94,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (ProvenClient, SqlalchemyJobClient, {"create_load_job"}),
     (ProvenStatementsJob, job_client_impl.SqlLoadJob, {"maybe_transaction"}),
     # Stands before dlt's factory of each.
-    (ProvenDestination, reference.Destination, {"client"}),
+    (ProvenDestination, reference.Destination, {"client", "destination_type"}),
     (OneStepMerge, sqlalchemy_merge.SqlalchemyMergeFollowupJob, {"generate_sql"}),
     (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run", "maybe_transaction"}),
     # What the two have in common stands before dlt's job of each.
