@@ -15,7 +15,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: install ## load the demo API into data/datasets.duckdb, once, through Airflow
+run: install ## load the demo API into data/demo.duckdb, once, through Airflow; touches nothing of yours
 	@exec $(VENV)/bin/python -m demo.run
 
 ui: install ## Airflow with the demo API on http://localhost:$PORT (8080)

@@ -1,7 +1,8 @@
 """The processes behind `make run` and `make ui`: the demo API, and Airflow with a connection to it.
 
-In: free ports and the caller's environment. Out: context managers that stop what they started, with all its
-descendants, however the block is left. A failure is a `DemoError` with one sentence for the user.
+In: free ports and the caller's environment, of which nothing counts that belongs to an Airflow or a warehouse of theirs. Out:
+context managers that stop what they started, with all its descendants, however the block is left. A failure is a `DemoError`
+with one sentence for the user.
 """
 
 import json
@@ -21,11 +22,12 @@ from typing import IO, Any
 
 import psutil  # type: ignore[import-untyped]
 
-from include.configure.settings import read_settings
-from include.errors import ConfigurationError
-
 PROJECT = Path(__file__).resolve().parent.parent
-AIRFLOW_HOME = Path(os.environ.get("AIRFLOW_HOME") or PROJECT / ".airflow").absolute()
+# A home for each command: what is left of a `make run` that was killed holds up no DAG in `make ui`.
+HOMES = PROJECT / ".airflow-demo"
+DUCKDB_FILE = PROJECT / "data" / "demo.duckdb"
+# No rights for the group and for others, on whatever the demo makes.
+OWNER_ALONE = 0o077
 
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 15
@@ -36,12 +38,20 @@ class DemoError(Exception):
     """What went wrong, as one sentence for the user."""
 
 
-def duckdb_file() -> Path:
-    """The embedded DuckDB file that the demo loads into. Raises DemoError."""
-    try:
-        return read_settings().duckdb_path
-    except ConfigurationError as error:
-        raise DemoError(str(error)) from None
+def prepare(name: str) -> Path:
+    """The Airflow home of the command `name`. From now on this process, and what it starts, makes files for its owner alone."""
+    os.umask(OWNER_ALONE)
+    for folder in (HOMES / name, DUCKDB_FILE.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    return HOMES / name
+
+
+def of_the_user(name: str) -> bool:
+    """Whether a variable is about an Airflow, a warehouse or a dlt of the user's: dlt and Airflow nest by two underscores.
+
+    Options of the source count: the README tries them on the demo.
+    """
+    return name.startswith(("AIRFLOW_", "DATASETS_", "DLT_")) or ("__" in name and not name.startswith("SOURCES__"))
 
 
 @dataclass(frozen=True)
@@ -52,19 +62,18 @@ class DemoApi:
     key: str
     records: int
 
-    def environment(self) -> dict[str, str]:
-        """The caller's environment with both connections replaced: a demo touches nobody's API or warehouse.
+    def environment(self, home: Path) -> dict[str, str]:
+        """The environment of an Airflow in `home` that knows this API and the demo's own database, and nothing of the user's.
 
-        The destination is named outright, as a connection of that name may also be in Airflow's database.
+        The destination is named outright: a connection of that name may have been made in the UI.
         """
-        database = str(duckdb_file())
         loopback = ",".join(filter(None, (os.environ.get("no_proxy"), "localhost,127.0.0.1")))
         return {
-            **os.environ,
-            "AIRFLOW_HOME": str(AIRFLOW_HOME),
-            "DATASETS_DUCKDB_PATH": database,
+            **{name: value for name, value in os.environ.items() if not of_the_user(name)},
+            "AIRFLOW_HOME": str(home),
+            "DATASETS_DUCKDB_PATH": str(DUCKDB_FILE),
             "AIRFLOW_CONN_DATASETS_API": json.dumps({"conn_type": "http", "host": self.base_url, "password": self.key}),
-            "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps({"conn_type": "duckdb", "host": database}),
+            "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps({"conn_type": "duckdb", "host": str(DUCKDB_FILE)}),
             "no_proxy": loopback,
             "NO_PROXY": loopback,
         }

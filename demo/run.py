@@ -13,38 +13,28 @@ from typing import Any
 
 import duckdb
 
-from demo.processes import (
-    AIRFLOW_HOME,
-    PROJECT,
-    DemoError,
-    demo_api,
-    duckdb_file,
-    last_line,
-    running,
-    stop_on_signals,
-)
-
-LOG_FILE = AIRFLOW_HOME / "demo-run.log"
+from demo.processes import DUCKDB_FILE, PROJECT, DemoError, demo_api, last_line, prepare, running, stop_on_signals
 
 
 def run_demo() -> str:
     """Runs the DAG once; the summary of what is in the table afterwards. Raises DemoError."""
     started_at, began = datetime.now(UTC), time.monotonic()
-    AIRFLOW_HOME.mkdir(parents=True, exist_ok=True)
+    home = prepare("run")
+    log_file = home / "demo-run.log"
     with demo_api() as api:
         say(f"Demo API   {api.base_url} with {api.records} datasets (this run uses no connection of yours)")
-        say(f"Airflow    runs the DAG `datasets`; its log is {LOG_FILE}")
+        say(f"Airflow    runs the DAG `datasets`; its log is {log_file}")
         # A demo that fails says so now, not after Airflow's retries.
-        environment = {**api.environment(), "DATASETS_TASK_RETRIES": "0"}
+        environment = {**api.environment(home), "DATASETS_TASK_RETRIES": "0"}
         command = [str(PROJECT / "bin" / "airflow"), "dags", "test", "datasets"]
-        with LOG_FILE.open("wb") as log, running(command, environment, log) as process:
+        with log_file.open("wb") as log, running(command, environment, log) as process:
             exit_code = process.wait()
     if exit_code:
-        raise DemoError(f"{failure(LOG_FILE)} The whole log is {LOG_FILE}")
-    return summary(duckdb_file(), started_at, api.records, time.monotonic() - began)
+        raise DemoError(f"{failure(log_file)} The whole log is {log_file}")
+    return summary(DUCKDB_FILE, log_file, started_at, api.records, time.monotonic() - began)
 
 
-def summary(database: Path, started_at: datetime, served_rows: int, seconds: float) -> str:
+def summary(database: Path, log_file: Path, started_at: datetime, served_rows: int, seconds: float) -> str:
     """What the run that began at `started_at` left in `database`. Raises DemoError unless all is there."""
     try:
         with duckdb.connect(str(database), read_only=True) as connection:
@@ -58,7 +48,7 @@ def summary(database: Path, started_at: datetime, served_rows: int, seconds: flo
     except duckdb.Error as error:
         raise DemoError(f"The run succeeded, but {database} cannot be read: {error}") from error
     if report is None or counted is None:
-        raise DemoError(f"The run succeeded, but {database} holds no report of it; the log is {LOG_FILE}")
+        raise DemoError(f"The run succeeded, but {database} holds no report of it; the log is {log_file}")
     rows, ids = counted
     if not rows == ids == served_rows:
         raise DemoError(f"The API serves {served_rows} datasets, but the table holds {rows} rows with {ids} ids.")
@@ -77,16 +67,10 @@ def fetch_one(connection: duckdb.DuckDBPyConnection, query: str, values: Sequenc
 
 
 def failure(log_file: Path) -> str:
-    """Why the run failed, from its log: the retry policy's reason, else the last traceback's root cause."""
+    """Why the run failed, from its log: what the task raised, else the last line."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log_file.read_text(errors="replace"))
-    # Where the policy only tries again, its reason is a wrapper's text; the root cause says more.
-    if reasons := re.findall(r"Retry policy decision .*?action=fail .*?reason=(?:\"(.+)\"|'(.+)')", text):
-        return as_sentence("".join(reasons[-1]))
-    # The root cause comes first in a traceback; dlt and Airflow wrap it two or three times.
-    _, _, traceback = text.rpartition("Task failed with exception")
-    if errors := re.findall(r"^[\w.]*(?:Error|Exception|Timeout): (.+)$", traceback, re.MULTILINE):
-        return as_sentence(errors[0])
-    return as_sentence(last_line(log_file))
+    sentences = re.findall(r"^include\.decide\.failure\.LoadFailed: (.+)$", text, re.MULTILINE)
+    return as_sentence(sentences[-1] if sentences else last_line(log_file))
 
 
 def as_sentence(text: str) -> str:

@@ -5,6 +5,7 @@ the task does, from its first step to its last. Parsing a DAG touches no network
 """
 
 import functools
+import logging
 import os
 import shutil
 from collections.abc import Callable, Generator
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import dlt
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 from dlt.common.known_env import DLT_DATA_DIR
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
 from include.apis.datasets import Resource
 from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID, DESTINATION_SCHEMA
+from include.errors import TransientError
 from include.report.assets import event_extra, table_asset
 
 if TYPE_CHECKING:
@@ -29,6 +32,13 @@ if TYPE_CHECKING:
     from include.report.history import LoadReport
 
     LoadSteps = Generator[DltSource, None, LoadReport]
+
+log = logging.getLogger(__name__)
+
+TIME_LIMIT = (
+    "The load did not end within the time limit of its task. Look in the log for what it waited for; if the API is slow, raise "
+    "`execution_timeout` in the DAG."
+)
 
 
 def load_task(resource: Resource, **operator_arguments: Any) -> PythonOperator:
@@ -103,6 +113,18 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
     return report
 
 
+def _in_time(error: BaseException) -> BaseException:
+    """What ended a load, where somebody outside did, as a failure of the project."""
+    from include.load.termination import Terminated
+
+    match error:
+        case AirflowTaskTimeout():
+            return TransientError(TIME_LIMIT)
+        case Terminated():
+            return TransientError(str(error))
+    return error
+
+
 class _LoadTask:
     """The steps of one load around dlt's helper. Lives in the process of one task."""
 
@@ -127,28 +149,51 @@ class _LoadTask:
     def around(self, run_helper: Callable[[], None]) -> Callable[[], dict[str, Any]]:
         """`run_helper`, dlt's part of the task, with the steps after it; the task's XCom is the report.
 
-        Whatever it raises is free of secrets, and whatever it made for itself is removed.
+        Raises `LoadFailed` for whatever fails, as the last thing that happens and without its causes, whose frames would
+        bury the sentence; a skip as it is. None of it holds a secret, and whatever the task made for itself is removed.
         """
 
         @functools.wraps(run_helper, assigned=("__doc__",))
         def load_resource() -> dict[str, Any]:
+            from include.decide.failure import LoadFailed, failure_of
+            from include.load.termination import Terminated
             from include.redaction import redact_error, redact_log_records
 
             redact_log_records()
+            failure: LoadFailed
             try:
-                # The folder that the parse removed; the helper expects it.
+                return self._load(run_helper)
+            except (AirflowSkipException, AirflowFailException) as decided:
+                redact_error(decided)
+                raise
+            except (Exception, AirflowTaskTimeout, Terminated) as error:
+                redact_error(error)
+                log.debug("What ended the load, with all that caused it:", exc_info=error)
+                failure = failure_of(_in_time(error))
+            except BaseException as interruption:
+                redact_error(interruption)
+                raise
+            # Not in the handler: what failed would be the context of what is raised.
+            log.error("%s", failure)
+            raise failure
+
+        return load_resource
+
+    def _load(self, run_helper: Callable[[], None]) -> dict[str, Any]:
+        from include.load.termination import terminable
+        from include.load.working_folder import for_the_owner_alone, remove, working_folder
+
+        folder = self.working_folder
+        with for_the_owner_alone(), terminable(lambda: remove(folder)) as termination, working_folder(folder):
+            try:
+                # What the parse removed; the helper expects it.
                 self._pipeline.drop()
                 run_helper()
                 return event_extra(self._finish())
-            except BaseException as error:
-                redact_error(error)
-                raise
             finally:
+                termination.hold_back()
                 if self._steps is not None:
                     self._steps.close()
-                shutil.rmtree(self.working_folder, ignore_errors=True)
-
-        return load_resource
 
     def _finish(self) -> "LoadReport":
         assert self._steps is not None

@@ -216,7 +216,7 @@ def redact_log_records() -> None:
 
     def make_redacted_record(*args: object, **kwargs: object) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
-        is_ours = record.name.startswith(_OF_THE_API)
+        is_ours = (record.name or "").startswith(_OF_THE_API)
         if _pattern is not None or is_ours:
             try:
                 message = record.getMessage()

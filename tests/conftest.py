@@ -85,6 +85,16 @@ def service_is_missing(service: str) -> str | None:
     return None
 
 
+@pytest.fixture(autouse=True)
+def _the_environment_is_that_of_the_session() -> Iterator[None]:
+    """What a test, or a library in it, sets in the environment ends with the test."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _loopback_only() -> Iterator[None]:
     """No test leaves this machine; a service that the environment names elsewhere is the exception."""

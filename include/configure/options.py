@@ -77,11 +77,24 @@ class SourceOptions(BaseConfiguration):
 
     def on_resolved(self) -> None:
         """Refuse values that could only fail later. Permanent."""
+        self._check_requests()
+        self._check_authentication()
+        self._check_records()
+
+    def _check_requests(self) -> None:
         for name in ("page_size", "max_parallel_requests"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"The option `{name}` has to be at least 1; it is {getattr(self, name)}.")
         if not isinstance(self.params, dict):
             raise ConfigurationError("The option `params` has to be an object of names and values.")
+        if not all(type(status) is int and 400 <= status <= 599 for status in self.retry_statuses):
+            raise ConfigurationError(
+                "The option `retry_statuses` has to be a list of statuses from 400 to 599, such as [408, 425]."
+            )
+        if self.requests_per_second is not None and self.requests_per_second <= 0:
+            raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")
+
+    def _check_authentication(self) -> None:
         in_header = self.auth == "bearer" or (self.auth == "api_key" and self.api_key_location == "header")
         if in_header and self.api_key is not None and not _HEADER_VALUE.fullmatch(self.api_key):
             # http.client would name the value in its error.
@@ -95,12 +108,8 @@ class SourceOptions(BaseConfiguration):
             )
         if not self.api_key_param or not self.api_key_param.isprintable():
             raise ConfigurationError("The option `api_key_param` is empty, or has line breaks or control characters.")
-        if not all(type(status) is int and 400 <= status <= 599 for status in self.retry_statuses):
-            raise ConfigurationError(
-                "The option `retry_statuses` has to be a list of statuses from 400 to 599, such as [408, 425]."
-            )
-        if self.requests_per_second is not None and self.requests_per_second <= 0:
-            raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")
+
+    def _check_records(self) -> None:
         if self.lookback_days < 0:
             raise ConfigurationError("The option `lookback_days` has to be 0 or more.")
         if self.nested == "json" and any("." in path for path in self.key_paths):

@@ -143,6 +143,10 @@ def operating_system_failure(cause: BaseException) -> Known | None:
             True,
             f"Give the user that runs tasks the right to write it, or name another one in {_OF_FILE}.",
         )
+    if isinstance(cause, FileNotFoundError | NotADirectoryError):
+        # May be gone for now: a disk that is not mounted.
+        advice = f"Make its folder and give the user that runs tasks the right to write there, or name another one in {_OF_FILE}."
+        return Known("A file or folder of this machine is not there and cannot be made", False, advice)
     if isinstance(cause, ConnectionError | TimeoutError):
         return Known("A connection broke", False, f"Check the connections `{API_CONN_ID}` and `{DESTINATION_CONN_ID}`.")
     return None

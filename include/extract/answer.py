@@ -52,6 +52,8 @@ class AnswerReader:
         self._total_of = _total_finder(total_path)
         self._primary_key = tuple(primary_key)
         self._key_of = key_finder(self._primary_key)
+        is_field = len(self._primary_key) == 1 and "." not in self._primary_key[0]
+        self._key_field = self._primary_key[0] if is_field else None
         self._key_types: tuple[set[type], ...] = tuple(set() for _ in self._primary_key)
 
     def start_pass(self) -> None:
@@ -75,30 +77,38 @@ class AnswerReader:
         return Answer(records, self._read_keys(records, page), total, body)
 
     def _read_records(self, body: Any, page: str, nothing_is_fine: bool, total: int | None) -> list[Record]:
-        matches = self._records_at.find(body)
-        value = matches[0].value if len(matches) == 1 else matches
-        if len(matches) > 1 and all(isinstance(match.value, dict) for match in matches):
-            # A selector such as `data[*]` names the records themselves.
-            return [match.value for match in matches]
-        if not isinstance(value, list) or len(matches) != 1:
-            told_as_null = len(matches) == 1 and value is None and not total
-            selects_records = self._data_selector.endswith("[*]")
-            if nothing_is_fine or told_as_null or (selects_records and not matches and not total):
-                return []
-            if selects_records and len(matches) == 1 and isinstance(value, dict):
-                return [value]
-            found = f"{json_type(value)} there" if len(matches) == 1 else _describe(body)
-            raise ResponseShapeError(
-                f"{page} has no array of records at `{self._data_selector}`: found {found}. If the records are elsewhere, "
-                "set the option `data_selector`."
-            )
-        if set(map(type, value)) - {dict}:
-            position, found = next((at, json_type(one)) for at, one in enumerate(value) if not isinstance(one, dict))
-            raise ResponseShapeError(f"{page} holds {found} where record {position} should be an object.")
-        return value
+        values = [match.value for match in self._records_at.find(body)]
+        if len(values) == 1 and isinstance(values[0], list):
+            return _checked_records(values[0], page)
+        if self._selects_records(values):
+            return values
+        if nothing_is_fine or self._is_empty(values, total):
+            return []
+        found = f"{json_type(values[0])} there" if len(values) == 1 else _describe(body)
+        raise ResponseShapeError(
+            f"{page} has no array of records at `{self._data_selector}`: found {found}. If the records are elsewhere, "
+            "set the option `data_selector`."
+        )
+
+    def _selects_records(self, values: list[Any]) -> bool:
+        """The selector names the records themselves, as `data[*]` does, or as any that finds several objects."""
+        if not values or not all(isinstance(value, dict) for value in values):
+            return False
+        return len(values) > 1 or self._data_selector.endswith("[*]")
+
+    def _is_empty(self, values: list[Any], total: int | None) -> bool:
+        """An empty collection, told as null; or as an array of which `data[*]` finds nothing."""
+        if total:
+            return False
+        return values == [None] or (not values and self._data_selector.endswith("[*]"))
 
     def _read_keys(self, records: list[Record], page: str) -> list[Hashable]:
-        keys = list(map(self._key_of, records))
+        if self._key_field:
+            # The common case, for every record: without a call of its own.
+            field = self._key_field
+            keys: list[Any] = [record.get(field, _MISSING) for record in records]
+        else:
+            keys = list(map(self._key_of, records))
         parts: list[list[Any]] = [keys] if len(self._primary_key) == 1 else list(map(list, zip(*keys, strict=True)))
         for path, values, types in zip(self._primary_key, parts, self._key_types, strict=False):
             self._check_key(path, values, types, page)
@@ -137,6 +147,13 @@ class AnswerReader:
         return total
 
 
+def _checked_records(values: list[Any], page: str) -> list[Record]:
+    if set(map(type, values)) - {dict}:
+        position, found = next((at, json_type(one)) for at, one in enumerate(values) if not isinstance(one, dict))
+        raise ResponseShapeError(f"{page} holds {found} where record {position} should be an object.")
+    return values
+
+
 def json_type(value: Any) -> str:
     """In the words of JSON."""
     return "nothing" if isinstance(value, _Missing) else _JSON_TYPES.get(type(value), "null")
@@ -156,19 +173,19 @@ def key_finder(paths: tuple[str, ...]) -> Callable[[Record], Hashable]:
         return lambda record: tuple(find(record) for find in finders)
     (path,) = paths
     names = path.split(".")
+    if len(names) == 1:
+        return lambda record: record.get(path, _MISSING)
+    # A field whose own name has a dot is that field.
+    return lambda record: record[path] if path in record else _value_at(names, record)
 
-    def at_path(record: Record) -> Any:
-        # A field whose own name has a dot is that field.
-        if path in record:
-            return record[path]
-        value: Any = record
-        for name in names:
-            if not isinstance(value, dict) or name not in value:
-                return _MISSING
-            value = value[name]
-        return value
 
-    return at_path if len(names) > 1 else lambda record: record.get(path, _MISSING)
+def _value_at(names: list[str], record: Record) -> Any:
+    value: Any = record
+    for name in names:
+        if not isinstance(value, dict) or name not in value:
+            return _MISSING
+        value = value[name]
+    return value
 
 
 def _total_finder(total_path: str | None) -> Callable[[requests.Response, Any], Any]:

@@ -183,19 +183,7 @@ class WholeRead:
         self.note_total(page.total)
         keys, records = list(page.keys), list(page.records)
         keys, records = self._drop_same_in_page(page.asked, keys, records)
-        out: list[Record] = []
-        begin = 0
-        if overlaps and self._held is not None:
-            if keys and keys[0] == self._held.key:
-                newest = records[0] if page.answered_at >= self._held.answered_at else self._held.record
-                out.append(newest)
-                begin = 1
-            else:
-                self.moved(page.asked, "does not begin with the record that ended the one before")
-                out.append(self._held.record)
-        elif self._held is not None:
-            out.append(self._held.record)
-        self._held = None
+        out, begin = self._release(page.asked, page.answered_at, keys, records, overlaps)
         fresh_keys, fresh = self._keep_new(page.asked, keys[begin:], records[begin:])
         out.extend(fresh)
         if fresh_keys or not self._began:
@@ -208,6 +196,19 @@ class WholeRead:
             # Kept back: the next page shows it again.
             self._held = _Held(keys[-1], out.pop(), page.answered_at)
         self.handed_on = out
+
+    def _release(
+        self, asked: Hashable, answered_at: float, keys: list[Hashable], records: list[Record], overlaps: bool
+    ) -> tuple[list[Record], int]:
+        """The record that waited, if one did, in its newer version; and how many of `records` are that one again."""
+        held, self._held = self._held, None
+        if held is None:
+            return [], 0
+        if overlaps and keys and keys[0] == held.key:
+            return [records[0] if answered_at >= held.answered_at else held.record], 1
+        if overlaps:
+            self.moved(asked, "does not begin with the record that ended the one before")
+        return [held.record], 0
 
     def _drop_same_in_page(
         self, asked: Hashable, keys: list[Hashable], records: list[Record]

@@ -39,7 +39,9 @@ _REMAINING = ("X-RateLimit-Remaining", "X-Rate-Limit-Remaining", "RateLimit-Rema
 _RESET = ("X-RateLimit-Reset-After", "X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset")
 _NOTHING_LEFT = re.compile(r"(?:^|[;,\s])(?:remaining|r)=0(?![\d.])")
 _MORE_IN = re.compile(r"(?:^|[;,\s])(?:reset|t)=(\d{1,15})(?![\d.])")
-# Where an error says what is wrong, best first.
+# How deep in an error is looked for what is wrong.
+_LEVELS = 5
+# Where it is said, best first.
 _SAID_IN = ("message", "error_description", "error", "detail", "errors", "description", "title", "msg", "reason")
 
 
@@ -151,16 +153,20 @@ def _said(response: requests.Response) -> str:
         return body.decode("utf-8", "replace") if kind.startswith("text/plain") else ""
 
 
-def _message_in(value: Any, levels: int = 5) -> str:
-    if isinstance(value, str) or levels == 0:
-        return value if isinstance(value, str) else ""
-    if isinstance(value, list):
+def _message_in(value: Any, levels: int = _LEVELS) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and levels:
         return "; ".join(filter(None, (_message_in(item, levels - 1) for item in value[:5])))
-    if not isinstance(value, dict):
-        return ""
-    for name in _SAID_IN:
-        if message := _message_in(value.get(name), levels - 1):
-            return message
+    if isinstance(value, dict) and levels:
+        messages = (_message_in(value.get(name), levels - 1) for name in _SAID_IN)
+        return next(filter(None, messages), "") or _messages_by_field(value, levels)
+    return ""
+
+
+def _messages_by_field(value: dict[str, Any], levels: int) -> str:
     # Beside the body itself, an object names what is wrong by its field: {"errors": {"limit": ["is too large"]}}.
-    named = ((name, _message_in(item, levels - 1)) for name, item in list(value.items())[:5] if levels < 5)
+    if levels == _LEVELS:
+        return ""
+    named = ((name, _message_in(item, levels - 1)) for name, item in list(value.items())[:5])
     return "; ".join(f"{name}: {message}" for name, message in named if message)

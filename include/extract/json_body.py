@@ -109,16 +109,21 @@ def check_bounds(body: bytes, value: Any) -> None:
         names.update(*objects)
         if len(body) > RECORD_BYTES and depth > 1:
             _check_sizes(objects)
-        below = [item for container in objects for item in container.values() if type(item) in _CONTAINERS]
-        if len(objects) < len(level):
-            lists = [item for item in level if type(item) is list]
-            below += [item for container in lists for item in container if type(item) in _CONTAINERS]
-        level = below
+        level = _below(level, objects)
     if len(names) > DISTINCT_NAMES:
         raise _BeyondLimit(f"{len(names)} different field names, more than {DISTINCT_NAMES}")
     longest = max(names, key=len, default="")
     if len(longest) > NAME_CHARACTERS:
         raise _BeyondLimit(f"a field name of {len(longest)} characters, more than {NAME_CHARACTERS}: {shown(longest)}")
+
+
+def _below(level: list[Any], objects: list[Any]) -> list[Any]:
+    """The lists and objects that those of `level` hold; `objects` are the objects among them."""
+    below = [item for container in objects for item in container.values() if type(item) in _CONTAINERS]
+    if len(objects) < len(level):
+        lists = [item for item in level if type(item) is list]
+        below += [item for container in lists for item in container if type(item) in _CONTAINERS]
+    return below
 
 
 def _value_of(body: bytes) -> Any:

@@ -53,18 +53,19 @@ def larger_total(body: Any, read: int) -> tuple[str, int] | None:
 
 def _places_of_more(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for place, holder in _holders(body):
-        for name in (*_NEXT, *_CURSORS):
-            value = holder.get(name)
-            target = value.get("href") if isinstance(value, dict) else value
-            # A page number of 0, an empty text and null lead nowhere.
-            if target and not isinstance(target, bool | list):
-                yield f"{place}{name}", target
-        for name in _MORE:
-            if holder.get(name) is True:
-                yield f"{place}{name}", True
-    for link in body["links"] if isinstance(body.get("links"), list) else ():
-        if isinstance(link, dict) and link.get("rel") == "next" and link.get("href"):
-            yield "links[rel=next]", link["href"]
+        named = ((name, _target(holder.get(name))) for name in (*_NEXT, *_CURSORS))
+        yield from ((f"{place}{name}", target) for name, target in named if target)
+        yield from ((f"{place}{name}", True) for name in _MORE if holder.get(name) is True)
+    links = body.get("links")
+    objects = [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+    targets = (link.get("href") for link in objects if link.get("rel") == "next")
+    yield from (("links[rel=next]", target) for target in targets if target)
+
+
+def _target(value: Any) -> Any:
+    """What a link leads to; None: nowhere, as a page number of 0, an empty text and null do."""
+    target = value.get("href") if isinstance(value, dict) else value
+    return None if isinstance(target, bool | list) else target or None
 
 
 def _holders(body: Any) -> Iterator[tuple[str, dict[str, Any]]]:

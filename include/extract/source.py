@@ -84,6 +84,7 @@ def api_source(
         hashed_rows=mode.name == "scd2",
         keys=[tuple(path.split(".")) for path in options.key_paths],
         stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
+        note=lambda name, value: read.progress.notes.update({name: value}),
     )
     source.resources[resource.name].add_step(step).add_step(batches)
     return source

@@ -4,19 +4,22 @@ In: dlt's schema of this load, and the one that another load has stored meanwhil
 columns of both; or an error, where this load's files do not fit what the other one made.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
+from typing import Any
 
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.schema.utils import get_nested_tables, is_complete_column, is_nested_table
 
 from include.errors import TransientError
+from include.extract.columnar.names import FIELD_HINT
 
 
 def check_collision(ours: Schema, stored: Schema) -> None:
     """Raise TransientError when `ours` cannot be loaded beside `stored`; the next try begins with `stored`.
 
-    A column of two types: PostgreSQL would round 1.5 on its way into a column of integers. A child table that this
+    A column of two types: PostgreSQL would round 1.5 on its way into a column of integers. A column of two fields. A child table that this
     load does not know: the rows of the records that it replaces would stay there.
     """
     for name, theirs in stored.tables.items():
@@ -28,13 +31,32 @@ def check_collision(ours: Schema, stored: Schema) -> None:
                     "the next try knows the table."
                 )
             continue
+        if _differ(table, theirs, FIELD_HINT):
+            raise TransientError(
+                f"Another run has added the table `{name}` for another list while this one was reading. Nothing of this "
+                "run was loaded; the next try has a table for each."
+            )
         for column, description in theirs["columns"].items():
-            mine, other = table["columns"].get(column, {}).get("data_type"), description.get("data_type")
-            if mine and other and mine != other:
-                raise TransientError(
-                    f"Another run has added the column `{column}` to the table `{name}` as {other} while this one was "
-                    f"reading it as {mine}. Nothing of this run was loaded; the next try keeps the values of both."
-                )
+            _refuse_other_column(name, column, table["columns"].get(column, {}), description)
+
+
+def _refuse_other_column(table: str, column: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    if _differ(mine, theirs, "data_type"):
+        raise TransientError(
+            f"Another run has added the column `{column}` to the table `{table}` as {theirs['data_type']} while this one "
+            f"was reading it as {mine['data_type']}. Nothing of this run was loaded; the next try keeps the values of both."
+        )
+    if _differ(mine, theirs, FIELD_HINT):
+        raise TransientError(
+            f"Another run has added the column `{column}` to the table `{table}` for another field while this one was "
+            "reading. Nothing of this run was loaded; the next try has a column for each."
+        )
+
+
+def _differ(mine: Mapping[str, Any], theirs: Mapping[str, Any], hint: str) -> bool:
+    """Whether both say something, and not the same."""
+    said = mine.get(hint), theirs.get(hint)
+    return None not in said and said[0] != said[1]
 
 
 def knows_all(ours: Schema, stored: Schema) -> bool:

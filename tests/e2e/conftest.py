@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from include import redaction
 from tests.support.airflow_run import Outcome, StartedAirflow
 from tests.support.api_server import ApiServer
 
@@ -94,5 +95,7 @@ class Deployment:
 
 @pytest.fixture
 def deployment(airflow: StartedAirflow, api: ApiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Deployment:
-    """A `Deployment` with an empty database."""
+    """A `Deployment` with an empty database, in a process that knows no secret yet, as each task's."""
+    monkeypatch.setattr(redaction, "_secrets", set())
+    monkeypatch.setattr(redaction, "_pattern", None)
     return Deployment(airflow, api, monkeypatch, tmp_path)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,7 +12,7 @@ import duckdb
 import psutil
 import pytest
 
-from demo import catalogue
+from demo import catalogue, processes
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 180
@@ -32,15 +33,26 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str | Path | None
     )
 
 
-def demo(home: Path, **environment: str | Path | None) -> subprocess.CompletedProcess[str]:
+def demo(project: Path, **environment: str | Path | None) -> subprocess.CompletedProcess[str]:
     """What `make run` starts, after the installation."""
-    return run(sys.executable, "-m", "demo.run", AIRFLOW_HOME=home, **environment)
+    return run(sys.executable, "-m", "demo.run", cwd=project, **environment)
 
 
 @pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for the demo runs of this module: its database is set up once."""
-    return tmp_path_factory.mktemp("airflow-home")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project in a place of its own, for the demo runs of this module: its Airflow is set up once."""
+    project = tmp_path_factory.mktemp("project")
+    for name in ("bin", "dags", "demo", "include"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.txt", project)
+    (project / "plugins").mkdir()
+    (project / ".venv").symlink_to((ROOT / ".venv").resolve())
+    return project
+
+
+def readable_by_others(folder: Path) -> list[Path]:
+    """Files and folders in `folder`, and itself, that the group or others may read, write or enter."""
+    return [path for path in (folder, *folder.rglob("*")) if not path.is_symlink() and path.stat().st_mode & 0o077]
 
 
 def test_help_lists_every_target() -> None:
@@ -72,21 +84,35 @@ def test_values_in_the_environment_win(tmp_path: Path) -> None:
     assert answer.stdout.strip().splitlines()[-1] == "7"
 
 
-def test_demo_loads_what_the_api_serves(airflow_home: Path, tmp_path: Path) -> None:
-    database = tmp_path / "new folder" / "demo.duckdb"
+def test_demo_loads_what_the_api_serves_and_touches_nothing_of_the_user(project: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    warehouse = theirs / "warehouse.duckdb"
+    theirs.mkdir()
     finished = demo(
-        airflow_home,
-        DATASETS_DUCKDB_PATH=database,
-        # The user's own connections, which a demo must not use.
+        project,
+        # All that a user may have in the environment, and a demo must not use.
+        AIRFLOW_HOME=theirs / "airflow",
+        AIRFLOW_CONFIG=theirs / "airflow.cfg",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{theirs}/airflow.db",
+        AIRFLOW__CORE__DAGS_FOLDER=theirs / "dags",
+        AIRFLOW__LOGGING__BASE_LOG_FOLDER=theirs / "logs",
         AIRFLOW_CONN_DATASETS_API="http://user:secret@192.0.2.1",
         AIRFLOW_CONN_DATASETS_DESTINATION="postgres://user:secret@192.0.2.1/warehouse",
+        DATASETS_DUCKDB_PATH=warehouse,
+        DATASETS_POOL="no-such-pool",
+        DESTINATION__DUCKDB__CREDENTIALS=str(theirs / "dlt.duckdb"),
+        # An option of the source counts.
+        SOURCES__DATASETS__MAX_PARALLEL_REQUESTS="2",
+        DLT_DATA_DIR=theirs / "dlt",
     )
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
     served = len(catalogue.load_catalogue())
+    database = project / "data" / "demo.duckdb"
     assert f"with {served} datasets" in finished.stdout
+    # Pages of 100 that overlap by one record.
     assert re.search(
-        rf"^Loaded +{served} rows from {-(-served // 100)} pages in [\d.]+ s", finished.stdout, re.MULTILINE
+        rf"^Loaded +{served} rows from {-(-(served - 1) // 99)} pages in [\d.]+ s", finished.stdout, re.MULTILINE
     )
     assert f"{served} rows, {served} distinct ids" in finished.stdout
     assert str(database) in finished.stdout
@@ -94,21 +120,51 @@ def test_demo_loads_what_the_api_serves(airflow_home: Path, tmp_path: Path) -> N
         counted = connection.execute("SELECT count(*), count(DISTINCT id) FROM datasets_raw.datasets").fetchone()
     assert counted == (served, served)
     assert not left_over(database), "the demo stops what it started"
+    assert list(theirs.iterdir()) == []
+    assert not (project / ".airflow").exists()
+    # Beside the demo's own, nothing is there that others may read.
+    assert readable_by_others(project / "data") == []
+    assert readable_by_others(project / ".airflow-demo") == []
 
 
-def test_a_failing_demo_says_why_in_its_last_line(airflow_home: Path, tmp_path: Path) -> None:
-    database = tmp_path / "no-database.duckdb"
+def test_a_failing_demo_says_why_in_its_last_line(project: Path) -> None:
+    database = project / "data" / "demo.duckdb"
+    database.unlink(missing_ok=True)
+    database.parent.mkdir(exist_ok=True)
     database.write_text("This is a letter, not a database.\n" * 400)
 
-    finished = demo(airflow_home, DATASETS_DUCKDB_PATH=database)
+    finished = demo(project)
 
     assert finished.returncode == 1
     last = finished.stderr.strip().splitlines()[-1]
-    assert last.startswith("make run failed: ")
+    assert last.startswith("make run failed: The file of the destination is no database of this DuckDB: ")
     assert str(database) in last
     assert "Traceback" not in finished.stdout + finished.stderr
-    assert str(airflow_home / "demo-run.log") in last
+    assert str(project / ".airflow-demo" / "run" / "demo-run.log") in last
     assert database.read_text().startswith("This is a letter")
+    database.unlink()
+
+
+def test_each_demo_has_a_home_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A `make run` that was stopped leaves a run that is never over; it must not hold up the DAG in `make ui`."""
+    monkeypatch.setattr(processes, "HOMES", tmp_path / "homes")
+    monkeypatch.setattr(processes, "DUCKDB_FILE", tmp_path / "data" / "demo.duckdb")
+    before = os.umask(0o022)
+    try:
+        homes = {processes.prepare(name) for name in ("run", "ui")}
+    finally:
+        os.umask(before)
+    assert len(homes) == 2
+    api = processes.DemoApi("http://127.0.0.1:1", "key", 1)
+    assert {api.environment(home)["AIRFLOW_HOME"] for home in homes} == {str(home) for home in homes}
+
+
+def test_what_bin_airflow_makes_is_its_owners_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    answer = run(ROOT / "bin" / "airflow", "config", "get-value", "core", "parallelism", AIRFLOW_HOME=home)
+    assert answer.returncode == 0, answer.stderr
+    assert list(home.rglob("*"))
+    assert readable_by_others(home) == []
 
 
 def left_over(database: Path) -> list[str]:

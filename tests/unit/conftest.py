@@ -1,8 +1,11 @@
 """Fixtures for the layers below Airflow: dlt in a folder of its own, waits only recorded, nothing left behind."""
 
+import functools
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import dlt
 import duckdb
 import pytest
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs import base_configuration
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.pipeline import LoadInfo, PipelineContext
 from dlt.extract import DltSource
@@ -48,27 +52,58 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return clock.slept
 
 
-@pytest.fixture
-def dlt_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """dlt with an empty project and data folder, no settings in the environment, no active pipeline."""
-    for name in list(os.environ):
-        if name.startswith(DLT_SETTINGS):
-            monkeypatch.delenv(name)
-    home = tmp_path / "dlt"
+@pytest.fixture(autouse=True, scope="session")
+def _what_a_hint_means_is_worked_out_once() -> Iterator[None]:
+    """dlt does so each time that it looks for a setting: a third of the time of a small load."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function in (base_configuration.is_secret_hint, base_configuration.extract_inner_hint):
+            remembered = _remembered(function)
+            for module in [module for name, module in sys.modules.items() if name.startswith("dlt.")]:
+                if vars(module).get(function.__name__) is function:
+                    patch.setattr(module, function.__name__, remembered)
+        yield
+
+
+def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
+    known = functools.cache(function)
+
+    @functools.wraps(function)
+    def remembered(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return known(*args, **kwargs)
+        except TypeError:  # a hint that has no hash
+            return function(*args, **kwargs)
+
+    return remembered
+
+
+@contextmanager
+def dlt_in(home: Path) -> Iterator[None]:
+    """dlt with an empty project and data folder below `home`, no settings in the environment, no active pipeline."""
     (home / ".dlt").mkdir(parents=True)
-    monkeypatch.setenv("DLT_PROJECT_DIR", str(home))
-    monkeypatch.setenv("DLT_DATA_DIR", str(home / "data"))
-    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    monkeypatch.setenv("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
-    run_context = Container()[PluggableRunContext]
-    earlier = run_context.push_context()
-    run_context.reload(str(home))
-    yield home
-    active = Container()[PipelineContext]
-    if active.is_active():
-        active.deactivate()
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(DLT_SETTINGS):
+                patch.delenv(name)
+        patch.setenv("DLT_PROJECT_DIR", str(home))
+        patch.setenv("DLT_DATA_DIR", str(home / "data"))
+        patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+        patch.setenv("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
+        run_context = Container()[PluggableRunContext]
+        earlier = run_context.push_context()
+        run_context.reload(str(home))
+        yield
+        active = Container()[PipelineContext]
+        if active.is_active():
+            active.deactivate()
     run_context.pop_context(earlier)
+
+
+@pytest.fixture
+def dlt_home(tmp_path: Path) -> Iterator[Path]:
+    """dlt in a folder of this test's own."""
+    with dlt_in(tmp_path / "dlt"):
+        yield tmp_path / "dlt"
 
 
 class Loader:

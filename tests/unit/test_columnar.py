@@ -289,6 +289,10 @@ BESIDE: dict[str, tuple[list[Any], dict[int, dict[str, Any]]]] = {
         ["0001-01-01T00:00:00+01:00", "2024-02-29T12:00:00Z"],
         {0: {"value": "0001-01-01T00:00:00+01:00"}, 1: {"value": "2024-02-29T12:00:00Z"}},
     ),
+    "a number among timestamps that is far from any": (
+        ["2024-02-29T12:00:00Z", 2.1608686708572058e17],
+        {1: {"value__v_double": 2.1608686708572058e17}},
+    ),
     "texts after timestamps beside integers": (
         [1, 2, 3, 4, "2024-02-29T12:00:00Z", "soon"],
         {
@@ -308,10 +312,12 @@ def table_name(words: str) -> str:
 
 @pytest.mark.parametrize("nested", ["json", "tables"])
 def test_a_column_is_the_same_both_ways(dlt_home: Path, nested: str) -> None:
-    cases = {table_name(name): [[one_by_one(values)]] for name, values in VALUES.items()}
-    # And with the type known from an earlier load.
-    again = {f"{name}_again": [*loads, [list(reversed(loads[0][0]))]] for name, loads in cases.items()}
-    assert_the_same(dlt_home, cases | again, nested)
+    # The second load of each with the type known from the first; the tables are compared after either.
+    cases: dict[str, Loads] = {
+        table_name(name): [[one_by_one(values)], [list(reversed(one_by_one(values)))]]
+        for name, values in VALUES.items()
+    }
+    assert_the_same(dlt_home, cases, nested)
 
 
 @pytest.mark.parametrize("values", BESIDE)

@@ -280,6 +280,7 @@ def test_nothing_of_this_project_is_kept_in_the_state(place: Place) -> None:
     states = [decompress_state(text) for (text,) in place.query("SELECT state FROM _dlt_pipeline_state")]
     assert len(states) == 2
     assert [state.get("sources") for state in states] == [None, {"datasets": {}}]
+    assert {state["destination_type"] for state in states} == {"dlt.destinations.postgres"}
 
 
 def test_what_is_staged_has_no_index_and_the_table_has_its_own(place: Place) -> None:

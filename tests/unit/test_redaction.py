@@ -369,3 +369,9 @@ def test_the_login_of_an_address_is_a_secret(url: str) -> None:
 def test_an_address_without_login_hides_nothing(url: str | None) -> None:
     redaction.register_login(url)
     assert redact("host http") == "host http"
+
+
+def test_a_record_without_a_name_is_a_record(log: logging.Logger) -> None:
+    # structlog makes them, on its way from one handler to the next.
+    redaction.redact_log_records()
+    assert logging.makeLogRecord({"msg": "text"}).getMessage() == "text"

@@ -16,7 +16,7 @@ from include.configure.options import SourceOptions
 from include.decide.retry_policy import CausalRetryPolicy
 from include.errors import ConfigurationError, ResponseShapeError, TransientError
 from include.redaction import register
-from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, numbered, refused_port
+from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, Request, numbered, refused_port
 from tests.unit.conftest import Loader
 
 
@@ -149,7 +149,14 @@ def test_a_redirect_to_another_host_fails_at_once(loader: Loader, server: ApiSer
 
 @pytest.mark.parametrize(
     "body",
-    ["<html>", {"error": "no"}, {"data": None}, {"data": [{"name": 1}]}, {"data": [{"id": None}]}, '{"data": ]'],
+    [
+        "<html>",
+        {"error": "no"},
+        {"data": None, "total": 1},
+        {"data": [{"name": 1}]},
+        {"data": [{"id": None}]},
+        '{"data": ]',
+    ],
     ids=str,
 )
 def test_a_bad_answer_fails_at_once_with_its_sentence(loader: Loader, server: ApiServer, body: Any) -> None:
@@ -161,8 +168,19 @@ def test_a_bad_answer_fails_at_once_with_its_sentence(loader: Loader, server: Ap
 
 
 def test_a_moving_collection_is_tried_again(loader: Loader, server: ApiServer) -> None:
-    server.script(lambda request: Answer(200, server.page(request).body | {"total": 151}))
+    def moves(request: Request) -> None:
+        if request.offset == 99:
+            server.records.insert(0, {"id": -server.count()})
+
+    server.script(moves)
     assert decision_of_load(loader, server).action == RetryAction.RETRY
+
+
+def test_a_total_that_is_never_met_fails_at_once(loader: Loader, server: ApiServer) -> None:
+    server.script(lambda request: Answer(200, server.page(request).body | {"total": 151}))
+    decision = decision_of_load(loader, server)
+    assert decision.action == RetryAction.FAIL
+    assert "promises 151 records" in str(decision.reason)
 
 
 def chained(inner: BaseException, *, by: str = "cause") -> BaseException:
@@ -218,6 +236,14 @@ def test_errors_that_cause_each_other_end() -> None:
     assert decide(first).action == RetryAction.DEFAULT
 
 
+def test_what_an_error_hides_decides_nothing() -> None:
+    error = TransientError("said better")
+    error.__context__, error.__suppress_context__ = ConfigurationError("hidden"), True
+    assert decide(error).action == RetryAction.RETRY
+    error.__suppress_context__ = False
+    assert decide(error).action == RetryAction.FAIL
+
+
 def test_a_reason_names_no_secret() -> None:
     register("s3cr3t/+key=%&")
     decision = decide(ConfigurationError("the key s3cr3t%2F%2Bkey%3D%25%26 is wrong"))
@@ -226,8 +252,8 @@ def test_a_reason_names_no_secret() -> None:
 
 def test_the_worst_case_per_page_is_sixteen_requests(loader: Loader, server: ApiServer, waits: list[float]) -> None:
     # Airflow's part of the product, DATASETS_TASK_RETRIES = 3, is played here; its own tests hold the number.
-    server.fail(999, Answer(503), offset=100)
+    server.fail(999, Answer(503), offset=99)
     for _ in range(4):
         assert decision_of_load(loader, server).action == RetryAction.RETRY
-    assert server.count(offset=100) == 16
+    assert server.count(offset=99) == 16
     assert server.count(offset=0) == 4

@@ -74,3 +74,21 @@ def test_what_does_not_fit_is_tried_again(stored: Schema, sentence: str) -> None
         check_collision(schema(a="bigint"), stored)
     # The other way round, a table that only this load has is no collision.
     check_collision(with_child(schema(b="text"), "datasets__b"), schema(c="text"))
+
+
+def test_a_column_that_each_has_made_for_another_field_is_refused() -> None:
+    """The names of `Name` and `name` fall together, and each run has given the column to the one that it met."""
+    ours, stored = schema(name="text"), schema(name="text")
+    stored.tables["datasets"]["columns"]["name"]["x-field"] = ["Name"]  # type: ignore[typeddict-unknown-key]
+    check_collision(ours, stored)
+    ours.tables["datasets"]["columns"]["name"]["x-field"] = ["name"]  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(TransientError, match="for another field"):
+        check_collision(ours, stored)
+
+
+def test_a_child_table_that_each_has_made_for_another_list_is_refused() -> None:
+    ours, stored = (with_child(schema(id="bigint"), "datasets__tags") for _ in range(2))
+    ours.tables["datasets__tags"]["x-field"] = ["tags"]  # type: ignore[typeddict-unknown-key]
+    stored.tables["datasets__tags"]["x-field"] = ["Tags"]  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(TransientError, match="for another list"):
+        check_collision(ours, stored)

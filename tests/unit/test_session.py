@@ -30,6 +30,8 @@ from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, numbered, r
 from tests.unit.conftest import Loader, causes, innermost
 
 BACKOFF_SECONDS = [2, 4, 8]
+# Of 250 records: each page begins with the record that ended the one before, and the last one has that alone.
+OFFSETS = [0, 99, 198, 249]
 KEY = "s3cr3t/+key=%&"
 
 
@@ -88,8 +90,8 @@ def test_every_other_status_is_asked_for_once(
 def test_each_page_has_its_own_attempts(loader: Loader, server: ApiServer, waits: list[float]) -> None:
     server.fail(3, Answer(503), Answer(429), CLOSE)
     assert len(loader.read(server)) == 250
-    assert server.offsets == [0] * 4 + [100] * 4 + [200] * 4
-    assert waits == BACKOFF_SECONDS * 3
+    assert server.offsets == [offset for offset in OFFSETS for _ in range(4)]
+    assert waits == BACKOFF_SECONDS * len(OFFSETS)
 
 
 def test_a_refused_connection_is_tried_four_times(
@@ -103,18 +105,18 @@ def test_a_refused_connection_is_tried_four_times(
 
 
 def test_a_dropped_connection_is_tried_four_times(loader: Loader, server: ApiServer, waits: list[float]) -> None:
-    server.fail(99, CLOSE, offset=100)
+    server.fail(99, CLOSE, offset=99)
     assert isinstance(failure_of(lambda: loader.read(server)), requests.ConnectionError)
-    assert server.offsets == [0] + [100] * 4
+    assert server.offsets == [0] + [99] * 4
     assert waits == BACKOFF_SECONDS
 
 
 def test_an_answer_cut_short_is_tried_four_times(loader: Loader, server: ApiServer, waits: list[float]) -> None:
-    server.fail(99, Answer(200, {"data": numbered(100), "total": 250}, cut_after=500), offset=100)
+    server.fail(99, Answer(200, {"data": numbered(100), "total": 250}, cut_after=500), offset=99)
     with pytest.raises(ResourceExtractionError) as caught:
         loader.read(server)
     assert any(isinstance(cause, requests.exceptions.ChunkedEncodingError) for cause in causes(caught.value))
-    assert server.count(offset=100) == 4
+    assert server.count(offset=99) == 4
     assert waits == BACKOFF_SECONDS
 
 
@@ -153,7 +155,7 @@ def test_every_request_has_a_connect_and_a_read_timeout(
     moved = {"Location": "/v1/datasets?moved=1&offset=0&limit=100&api_key=s3cr3t%2F%2Bkey%3D%25%26"}
     server.fail(2, Answer(503), Answer(302, headers=moved), offset=0)
     loader.read(server)
-    assert len(sent) == 5
+    assert len(sent) == len(OFFSETS) + 2
     assert {exchange["timeout"] for exchange in sent} == {(10.0, 60.0)}
 
 
@@ -161,7 +163,7 @@ def test_every_request_has_a_connect_and_a_read_timeout(
 def test_retry_after_in_seconds_replaces_the_backoff(
     loader: Loader, server: ApiServer, waits: list[float], status: int
 ) -> None:
-    server.fail(3, Answer(status, headers={"Retry-After": "7"}), offset=100)
+    server.fail(3, Answer(status, headers={"Retry-After": "7"}), offset=99)
     loader.read(server)
     assert waits == [7, 7, 7]
 
@@ -253,7 +255,7 @@ def test_a_redirect_on_the_same_host_is_followed(loader: Loader, server: ApiServ
 
     server.script(moved)
     assert len(loader.read(server, path="/old")) == 250
-    assert [request.path for request in server.requests] == ["/old", "/v1/datasets"] * 3
+    assert [request.path for request in server.requests] == ["/old", "/v1/datasets"] * len(OFFSETS)
 
 
 @pytest.mark.parametrize("location", ["query", "header"])
@@ -380,7 +382,7 @@ def test_a_body_is_parsed_once_however_often_it_is_asked(
     parsed: list[requests.Response] = []
     monkeypatch.setattr(answers, "parse_json", lambda response: parsed.append(response) or parse_json(response))
     loader.read(server)
-    assert len(parsed) == 3
+    assert len(parsed) == len(OFFSETS)
 
 
 def test_a_connection_is_used_for_more_than_one_page(dlt_home: Path, server: ApiServer) -> None:
@@ -409,9 +411,9 @@ def test_a_connection_is_used_for_more_than_one_page(dlt_home: Path, server: Api
 def test_half_of_an_answer_is_asked_for_again(
     loader: Loader, server: ApiServer, waits: list[float], broken: Answer
 ) -> None:
-    server.fail(3, broken, offset=100)
+    server.fail(3, broken, offset=99)
     assert len(loader.read(server)) == 250
-    assert server.count(offset=100) == 4
+    assert server.count(offset=99) == 4
     assert waits == BACKOFF_SECONDS
 
 
@@ -439,10 +441,10 @@ def test_an_answer_that_is_always_empty_is_a_broken_connection(
 
 
 def test_further_statuses_are_tried_again_and_transient(loader: Loader, server: ApiServer, waits: list[float]) -> None:
-    server.fail(3, Answer(423), Answer(520), Answer(408), offset=100)
+    server.fail(3, Answer(423), Answer(520), Answer(408), offset=99)
     assert len(loader.read(server, retry_statuses=[408, 423, 520])) == 250
     assert waits == BACKOFF_SECONDS
-    server.fail(99, Answer(423), offset=100)
+    server.fail(99, Answer(423), offset=99)
     assert isinstance(failure_of(lambda: loader.read(server, retry_statuses=[423])), TransientError)
 
 
@@ -450,7 +452,7 @@ def test_further_statuses_may_stand_in_the_environment(
     loader: Loader, server: ApiServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCES__DATASETS__RETRY_STATUSES", "[408, 423]")
-    server.fail(1, Answer(423), offset=100)
+    server.fail(1, Answer(423), offset=99)
     assert len(loader.read(server)) == 250
 
 
@@ -515,7 +517,7 @@ def test_a_hook_may_give_another_response(dlt_home: Path, server: ApiServer) -> 
 
 def test_hooks_run_once_behind_redirects(dlt_home: Path, server: ApiServer) -> None:
     server.key = None
-    server.fail(1, Answer(302, headers={"Location": "/v1/datasets?offset=100"}), offset=0)
+    server.fail(1, Answer(302, headers={"Location": "/v1/datasets?offset=99"}), offset=0)
     heard: list[int] = []
     hooked(open_session(1), f"{server.url}/v1/datasets", lambda response, **_: heard.append(response.status_code))
     assert heard == [200]
@@ -627,3 +629,13 @@ def test_a_password_of_the_warehouse_is_left_in_records(loader: Loader, server: 
     register("postgres-tuning-2026")
     server.records = [{"id": 1, "name": "postgres-tuning-2026", "postgres-tuning-2026": 1}]
     assert loader.read(server) == server.records
+
+
+@pytest.mark.parametrize(("header", "pauses"), [("30", True), ("3600", False)])
+def test_a_wait_that_is_too_long_for_a_worker_holds_up_no_other_page(
+    dlt_home: Path, server: ApiServer, waits: list[float], header: str, pauses: bool
+) -> None:
+    server.fail(1, Answer(503, headers={"Retry-After": header}))
+    session = open_session(1)
+    session.get(f"{server.url}/v1/datasets")
+    assert (session._prefetch._budget._not_before > time.monotonic()) == pauses

@@ -355,7 +355,7 @@ def test_a_load_that_fails_leaves_the_table_as_it_was(loaded: Loader, server: Ap
     # The first page of each failing load is good, changed and has a new column.
     server.records = [{**record, "name": "changed", "new": 1} for record in numbered(150)]
     answer: Any = None
-    server.script(lambda request: answer if request.offset == 99 else None)
+    server.script(lambda request: answer if (request.offset or 0) >= 99 else None)
     for name, failure in FAILURES.items():
         answer = failure
         with pytest.raises(PipelineStepFailed):
@@ -442,10 +442,12 @@ def test_no_log_line_has_a_query_in_it(
     loader: Loader, server: ApiServer, logs: Logs, waits: list[float], answer: Answer | None
 ) -> None:
     server.records, server.key = numbered(250), "k3y"
-    server.script(lambda request: answer if request.offset == 100 else None)
+    server.script(lambda request: answer if (request.offset or 0) >= 99 else None)
+    # At DEBUG dlt logs addresses without their query, at INFO with it.
+    logging.getLogger("dlt").setLevel(logging.INFO)
     with contextlib.nullcontext() if answer is None else pytest.raises(PipelineStepFailed):
         loader.run(server, max_parallel_requests=4)
-    assert [text for text in logs.texts if "/v1/datasets" in text]
+    assert [text for text in logs.texts if "/v1/datasets?…" in text]
     assert [text for text in logs.texts if "offset=" in text] == []
 
 

@@ -5,10 +5,12 @@ The warehouses that it made lie in `tests/fixtures/warehouses`, with the script 
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,34 +31,37 @@ from include.load.stored_schema import forget_our_normalizer
 from include.report.history import LoadReport, read_reports, write_report
 from tests.fixtures.warehouses.make import HERE, MODES, records
 from tests.support.api_server import ApiServer
+from tests.unit.conftest import dlt_in
 
 Rows = list[dict[str, Any]]
 
-# A machine without this project: dlt, and nothing of `include`.
+# A machine without this project: dlt, and nothing of `include`. One process for all: dlt's command takes seconds to begin.
 WITH_DLT_ALONE = """
 import importlib.util, json, sys
 import dlt
 from dlt._workspace.cli._dlt import main
 assert importlib.util.find_spec("include") is None
-kind, address, dataset = sys.argv[1:4]
-destination = getattr(dlt.destinations, kind)(address)
-found = dlt.dataset(destination, dataset)
-rows = found.table("datasets").fetchall()
-pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=dataset)
-pipeline.sync_destination()
-print(json.dumps({"tables": found.tables, "rows": len(rows), "synced": pipeline.default_schema.data_table_names()}))
-sys.argv = ["dlt", "pipeline", "datasets", "info"]
-sys.exit(main())
+seen = []
+for kind, address, dataset in json.loads(sys.argv[1]):
+    destination = getattr(dlt.destinations, kind)(address)
+    found = dlt.dataset(destination, dataset)
+    rows = found.table("datasets").fetchall()
+    pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=dataset)
+    pipeline.drop()
+    pipeline.sync_destination()
+    seen.append({"tables": found.tables, "rows": len(rows), "synced": pipeline.default_schema.data_table_names()})
+    sys.argv = ["dlt", "pipeline", "datasets", "info"]
+    assert not main()
+print(json.dumps(seen))
 """
 
 
 class Warehouse:
     """A warehouse that an old version has made, with one dataset a mode."""
 
-    def __init__(self, kind: str, address: str, home: Path) -> None:
+    def __init__(self, kind: str, address: str) -> None:
         self.kind = kind
         self.address = address
-        self.home = home
 
     def destination(self) -> Destination[Any, Any]:
         make: Any = lean_duckdb if self.kind == "duckdb" else side_by_side_postgres
@@ -86,19 +91,20 @@ class Warehouse:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def with_dlt_alone(self, mode: str) -> dict[str, Any]:
-        """What dlt shows of it on a machine without this project."""
-        environment = {"DLT_DATA_DIR": str(self.home / "elsewhere"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
-        run = subprocess.run(
-            [sys.executable, "-I", "-c", WITH_DLT_ALONE, self.kind, self.address, f"{mode}_raw"],
-            env=environment,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, (run.stdout + run.stderr)[-2000:]
-        seen: dict[str, Any] = json.loads(run.stdout.splitlines()[0])
-        return seen
+
+def with_dlt_alone(home: Path, *datasets: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """What dlt shows of each (its kind, its address, its name) on a machine without this project."""
+    environment = {"DLT_DATA_DIR": str(home / "elsewhere"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", WITH_DLT_ALONE, json.dumps(datasets)],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, (run.stdout + run.stderr)[-2000:]
+    seen: list[dict[str, Any]] = json.loads(run.stdout.splitlines()[-1])
+    return seen
 
 
 REPORT = LoadReport(
@@ -130,35 +136,67 @@ def drop_all(url: str) -> None:
     connection.close()
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
-def warehouse(request: pytest.FixtureRequest, dlt_home: Path, tmp_path: Path) -> Iterator[Warehouse]:
+@contextmanager
+def old_warehouse(kind: str, url: str, home: Path) -> Iterator[Warehouse]:
     """A copy of what commit 7782162 has left."""
-    if request.param == "duckdb":
-        file = tmp_path / "old.duckdb"
+    if kind == "duckdb":
+        file = home / "old.duckdb"
         file.write_bytes(gzip.decompress((HERE / "7782162.duckdb.gz").read_bytes()))
-        yield Warehouse("duckdb", str(file), tmp_path)
+        yield Warehouse("duckdb", str(file))
         return
-    url = request.getfixturevalue("postgres_url")
     drop_all(url)
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute((HERE / "7782162.sql").read_text())
     connection.close()
     # dlt wants a password, also where the server does not.
-    yield Warehouse("postgres", url if urlsplit(url).password else url.replace("@", ":unused@"), tmp_path)
+    yield Warehouse("postgres", url if urlsplit(url).password else url.replace("@", ":unused@"))
     drop_all(url)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_old_warehouse_goes_on_loading_and_opens_with_dlt_alone(warehouse: Warehouse, mode: SyncModeName) -> None:
-    columns = set(warehouse.rows(mode)[0])
-    before = len(warehouse.rows(mode))
+@dataclass(frozen=True)
+class Loaded:
+    """A dataset of the old warehouse after one more load."""
+
+    before: Rows
+    rows: Rows
+    parts: Rows
+    codes: Rows
+    load_id: str
+    reports: int
+    seen: dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+def loaded(
+    request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Loaded]:
+    """Each dataset of the old warehouse, by its mode, after a load in which one record has changed."""
+    home = tmp_path_factory.mktemp("old")
     changed = records(1)
     changed[3] |= {"Name": "another name", "price": "free"}
-    pipeline = warehouse.load(mode, changed)
-    rows = warehouse.rows(mode)
+    found: dict[str, dict[str, Any]] = {}
+    with dlt_in(home / "dlt"), old_warehouse(request.param, postgres_url, home) as warehouse:
+        for mode in MODES:
+            before = warehouse.rows(mode)
+            pipeline = warehouse.load(mode, changed)
+            found[mode] = {
+                "before": before,
+                "rows": warehouse.rows(mode),
+                "parts": warehouse.rows(mode, "datasets__parts"),
+                "codes": warehouse.rows(mode, "datasets__parts__codes"),
+                "load_id": pipeline.last_trace.last_load_info.loads_ids[0],
+                "reports": len(read_reports(pipeline, "datasets")),
+            }
+        seen = with_dlt_alone(home, *((warehouse.kind, warehouse.address, f"{mode}_raw") for mode in MODES))
+    return {mode: Loaded(**found[mode], seen=of_mode) for mode, of_mode in zip(MODES, seen, strict=True)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_old_warehouse_goes_on_loading(loaded: dict[str, Loaded], mode: SyncModeName) -> None:
+    rows, before = loaded[mode].rows, len(loaded[mode].before)
     # Columns keep their names, and values that do not fit go where they went before.
-    assert set(rows[0]) == columns
-    newest = {row["id"]: row for row in rows if row["_dlt_load_id"] == pipeline.last_trace.last_load_info.loads_ids[0]}
+    assert set(rows[0]) == set(loaded[mode].before[0])
+    newest = {row["id"]: row for row in rows if row["_dlt_load_id"] == loaded[mode].load_id}
     assert (newest[4]["name"], newest[4]["price"], newest[4]["price__v_text"]) == ("another name", None, "free")
     # History gets one version of the record that changed, and none of those that did not: the hashes are the same.
     assert len(rows) == {"merge": 6, "append": before + 6, "scd2": before + 1}[mode]
@@ -170,37 +208,41 @@ def test_an_old_warehouse_goes_on_loading_and_opens_with_dlt_alone(warehouse: Wa
             "soon",
             "old",
         )
-    assert len(read_reports(pipeline, "datasets")) == 3
-
-    seen = warehouse.with_dlt_alone(mode)
-    tables = ["datasets", "datasets__parts", "datasets__parts__codes", "datasets__tags"]
-    assert sorted(seen["synced"]) == tables
-    assert [table for table in seen["tables"] if not table.startswith("_dlt")] == seen["synced"]
-    assert seen["rows"] == len(rows)
+    assert loaded[mode].reports == 3
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_child_rows_of_an_old_warehouse_belong_to_their_records(warehouse: Warehouse, mode: SyncModeName) -> None:
-    warehouse.load(mode, records(1))
-    ids = {row["_dlt_id"] for row in warehouse.rows(mode)}
-    parts = warehouse.rows(mode, "datasets__parts")
-    assert {row["_dlt_parent_id"] for row in parts} <= ids
-    assert len(parts) == len(ids)
-    assert {row["_dlt_root_id"] for row in warehouse.rows(mode, "datasets__parts__codes")} == ids
+def test_an_old_warehouse_opens_with_dlt_alone(loaded: dict[str, Loaded], mode: SyncModeName) -> None:
+    seen = loaded[mode].seen
+    tables = ["datasets", "datasets__parts", "datasets__parts__codes", "datasets__tags"]
+    assert sorted(seen["synced"]) == tables
+    assert [table for table in seen["tables"] if not table.startswith("_dlt")] == seen["synced"]
+    assert seen["rows"] == len(loaded[mode].rows)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_child_rows_of_an_old_warehouse_belong_to_their_records(loaded: dict[str, Loaded], mode: SyncModeName) -> None:
+    ids = {row["_dlt_id"] for row in loaded[mode].rows}
+    assert {row["_dlt_parent_id"] for row in loaded[mode].parts} <= ids
+    assert len(loaded[mode].parts) == len(ids)
+    assert {row["_dlt_root_id"] for row in loaded[mode].codes} == ids
 
 
 def test_a_new_warehouse_opens_with_dlt_alone(dlt_home: Path, tmp_path: Path) -> None:
     """Also after the first load ever, when the history of loads was written last."""
-    warehouse = Warehouse("duckdb", str(tmp_path / "new.duckdb"), tmp_path)
+    warehouse = Warehouse("duckdb", str(tmp_path / "new.duckdb"))
+    after = []
     for run in ("run 1", "run 2"):
         warehouse.load("merge", records(0), run)
-        seen = warehouse.with_dlt_alone("merge")
+        (tmp_path / run).mkdir()
+        after.append(shutil.copy(warehouse.address, tmp_path / run / "new.duckdb"))
+    for seen in with_dlt_alone(tmp_path, *(("duckdb", str(file), "merge_raw") for file in after)):
         assert seen["rows"] == 6
         assert "datasets__parts__codes" in seen["tables"]
 
 
 def test_nothing_of_this_project_is_in_what_dlt_stores(dlt_home: Path, tmp_path: Path) -> None:
-    warehouse = Warehouse("duckdb", str(tmp_path / "new.duckdb"), tmp_path)
+    warehouse = Warehouse("duckdb", str(tmp_path / "new.duckdb"))
     warehouse.load("merge", records(1))
     stored = [row["schema"] for row in warehouse.rows("merge", "_dlt_version")]
     assert stored

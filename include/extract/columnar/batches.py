@@ -35,7 +35,8 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
 
     `json_columns`: nested values become JSON text; without, child tables and columns. `hashed_rows`: the ids of rows
     are hashes over what is in them, for history. `keys`: the fields of the primary key, each as the JSON keys that lead
-    to it; a new column for one keeps text as text. `stamps`: columns with one value for all records. `is_last` tells,
+    to it; a new column for one keeps text as text. `stamps`: columns with one value for all records. `note` is told what the
+    report has to say: `values_beside`, how many values of which field lie in a column beside their own. `is_last` tells,
     while a page is processed, that no other will follow; a limit of the resource that is reached (`add_limit`) is an end
     as well. Raises PermanentError as `RecordTables.of` does.
     """
@@ -52,8 +53,10 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         hashed_rows: bool = False,
         keys: Sequence[tuple[str, ...]] = (),
         stamps: Mapping[str, Any] | None = None,
+        note: Callable[[str, Any], None] = lambda _name, _value: None,
     ) -> None:
         BaseItemTransform.__init__(self)
+        self._note = note
         self._table = table
         self._json_columns = json_columns
         self._hashed_rows = hashed_rows
@@ -89,7 +92,10 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
             return [{**record, **self._stamps} for record in batch] if self._stamps else batch
         if self._tables is None:
             self._tables = self._tables_of(load_id)
-        return self._items(self._tables.of(batch))
+        tables = self._tables.of(batch)
+        if self._tables.beside:
+            self._note("values_beside", dict(self._tables.beside))
+        return self._items(tables)
 
     def _ends(self) -> bool:
         return self._is_last() or any(limit.exhausted for limit in self._limits)

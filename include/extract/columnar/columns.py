@@ -135,14 +135,15 @@ def arrow_type(column: TColumnSchema) -> pa.DataType:
 
 def _plain_array(values: Sequence[Any], found: set[type], data_type: TDataType) -> pa.Array | None:
     """All values at once; None: they have to be looked at one by one."""
-    if data_type == "json" and found <= {dict, list}:
-        return pa.array([None if value is None else _json_text(value) for value in values], pa.string())
     try:
+        if data_type == "json" and found <= {dict, list}:
+            # Arrow takes UTF-8 as it is.
+            return pa.array([None if value is None else orjson.dumps(value) for value in values], pa.string())
         if data_type == "timestamp" and found == {str}:
             return _timestamps(pa.array(values, pa.string()))
         if found in _PLAINLY.get(data_type, ()):
             return pa.array(values, _ARROW_TYPES[data_type])
-    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError, orjson.JSONEncodeError):
         pass
     return None
 
@@ -187,7 +188,8 @@ def _converted(value: Any, column: TColumnSchema, limits: Limits) -> tuple[Any, 
         if to_type == "timestamp":
             # Also a ValueError: dlt's next step would leave Python's calendar.
             converted = normalize_timezone(converted, timezone=True)
-    except (SyntaxError, OverflowError) as error:
+    except (SyntaxError, ArithmeticError, OSError) as error:
+        # OSError: an instant of a number that the machine's clock cannot count.
         raise ValueError(value) from error
     match to_type:
         case "timestamp":
@@ -254,7 +256,7 @@ def _reads_the_same(value: Any, number: Any) -> bool:
 def _json_text(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
-    except TypeError:
+    except orjson.JSONEncodeError:
         # Half a character, or more levels than orjson takes.
         return _without_surrogates(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 

@@ -9,7 +9,7 @@ beside it (`columns.py`), and each field has a column of its own (`names.py`).
 import logging
 import os
 import string
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -106,7 +106,10 @@ class _Flat:
 
 
 class RecordTables:
-    """The tables of one load; it learns of columns with each batch."""
+    """The tables of one load; it learns of columns with each batch.
+
+    `beside`: how many values of a field (table and name in one) were not of its column's type, and lie beside it.
+    """
 
     def __init__(self, table: str, schema: Schema, load_id: str, options: TableOptions) -> None:
         self._schema = schema
@@ -114,6 +117,7 @@ class RecordTables:
         self._columns: Any = schema.data_item_normalizer
         self._load_id = load_id
         self._options = options
+        self.beside: Counter[str] = Counter()
         self._claimed: set[str] = set()
         self._root = self._known((normalize_table_identifier(schema, schema.naming, table),), options.keys)
 
@@ -248,6 +252,7 @@ class RecordTables:
             columns[name] = fitted.array
             table.fields[name] = path
         for data_type, others in fitted.others.items():
+            self.beside[f"{table.name}.{shown(path)}"] += sum(value is not None for value in others)
             self._add(columns, table, path, table.names.variant(name, data_type), others, types_of(others))
 
     def _table(self, rows: _Rows, columns: dict[str, pa.Array]) -> ArrowTable:
@@ -316,10 +321,12 @@ def _only(values: Sequence[Any], kind: type, found: set[type]) -> Sequence[Any]:
 def _fields_of_rows(rows: Sequence[Any]) -> Iterable[tuple[Field, Sequence[Any]]]:
     """The fields of rows that are objects, and under () those that are bare values or lists."""
     kinds = set(map(type, rows))
+    if dict not in kinds:
+        yield (), rows
+        return
     if kinds != {dict}:
         yield (), [None if isinstance(row, dict) else row for row in rows]
-    if dict in kinds:
-        yield from _fields((), _only(rows, dict, kinds))
+    yield from _fields((), _only(rows, dict, kinds))
 
 
 def _fields(path: Field, rows: Sequence[Record | None]) -> Iterator[tuple[Field, Sequence[Any]]]:

@@ -91,6 +91,11 @@ def _allow_all_memory(client: DuckDbSqlClient) -> None:
 class lean_duckdb(ProvenDestination, duckdb):  # dlt names its destinations in lower case
     """dlt's `duckdb`, configured under `destination.duckdb` like it."""
 
+    @property
+    def destination_type(self) -> str:
+        """dlt's own: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
+        return "dlt.destinations.duckdb"
+
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:
         capabilities = super()._raw_capabilities()
         # dlt opens a transaction by itself only around statements in which it finds CREATE, ALTER or DROP: a process that

@@ -78,6 +78,11 @@ class one_step_mysql(ProvenDestination, sqlalchemy):  # dlt names its destinatio
     """dlt's `sqlalchemy`, configured under `destination.sqlalchemy` like it."""
 
     @property
+    def destination_type(self) -> str:
+        """dlt's own: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
+        return "dlt.destinations.sqlalchemy"
+
+    @property
     def client_class(self) -> type[SqlalchemyJobClient]:
         """The client whose merge is one step."""
         return OneStepClient

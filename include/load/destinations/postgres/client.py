@@ -166,6 +166,11 @@ class side_by_side_postgres(ProvenDestination, postgres):  # dlt names its desti
     """dlt's `postgres`, configured under `destination.postgres` like it."""
 
     @property
+    def destination_type(self) -> str:
+        """dlt's own: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
+        return "dlt.destinations.postgres"
+
+    @property
     def client_class(self) -> type[PostgresClient]:
         """The client with locks."""
         return SideBySideClient
