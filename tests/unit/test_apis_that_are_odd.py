@@ -58,6 +58,19 @@ def refuses_an_offset_between_pages(server: ApiServer, request: Request) -> Answ
     return Answer(400, {"error": "offset has to be a multiple of limit"}) if (request.offset or 0) % 100 else None
 
 
+def answers_on_a_grid_of_two(server: ApiServer, request: Request) -> Answer:
+    return at(server, request, (request.offset or 0) // 2 * 2)
+
+
+def refuses_an_odd_offset(server: ApiServer, request: Request) -> Answer | None:
+    return Answer(400) if (request.offset or 0) % 2 else None
+
+
+def inserts_in_front_before_the_second_page(server: ApiServer, request: Request) -> None:
+    if request.offset and server.records[0]["id"] == 0:
+        server.records.insert(0, {"id": -1})
+
+
 @pytest.mark.parametrize("behaviour", [answers_on_a_grid, refuses_an_offset_between_pages])
 @pytest.mark.parametrize("total_at", ["total", None])
 @pytest.mark.parametrize("count", [7, 99, 101, 250, 199, 350])
@@ -80,6 +93,46 @@ def test_an_api_of_whole_pages_without_a_total_is_read_where_the_last_page_is_fu
 ) -> None:
     behaves(server, answers_on_a_grid, count, None)
     assert ids(loader.read(server)) == list(range(count))
+
+
+@pytest.mark.parametrize("behaviour", [answers_on_a_grid_of_two, refuses_an_odd_offset])
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7])
+def test_whole_pages_of_two_are_read_too(loader: Loader, server: ApiServer, behaviour: Behaviour, count: int) -> None:
+    behaves(server, behaviour, count)
+    assert ids(loader.read(server, page_size=2)) == list(range(count))
+    behaves(server, behaviour, count, None)
+    assert ids(loader.read(server, page_size=2, overlap=False)) == list(range(count))
+
+
+def test_a_record_that_comes_in_front_of_pages_of_two_is_no_grid(loader: Loader, server: ApiServer) -> None:
+    behaves(server, inserts_in_front_before_the_second_page, 7)
+    assert sorted(ids(loader.read(server, page_size=2))) == [-1, *range(7)]
+
+
+def test_an_api_that_ignores_offsets_is_refused_with_pages_of_two(loader: Loader, server: ApiServer) -> None:
+    behaves(server, lambda server, request: at(server, request, 0), 7)
+    assert "ignore `offset`" in str(refusal(loader, server, page_size=2))
+
+
+@pytest.mark.parametrize("what", ["204", "the JSON null", "an empty object", "404"])
+def test_emptiness_behind_a_short_page_is_the_end_without_a_total(loader: Loader, server: ApiServer, what: str) -> None:
+    def whole_pages(server: ApiServer, request: Request) -> Answer:
+        return BEYOND[what] if (request.offset or 0) >= 300 else answers_on_a_grid(server, request)
+
+    behaves(server, whole_pages, 250, None)
+    assert ids(loader.read(server)) == list(range(250))
+    assert ids(loader.read(server, overlap=False)) == list(range(250))
+    # Behind a full page it may as well be a largest offset.
+    behaves(server, whole_pages, 300, None)
+    assert isinstance(refusal(loader, server, overlap=False), PermanentError)
+
+
+def test_an_error_behind_a_short_page_without_a_total_is_no_end(loader: Loader, server: ApiServer) -> None:
+    def says_why_not(server: ApiServer, request: Request) -> Answer | None:
+        return BEYOND["an error object"] if (request.offset or 0) >= 250 else None
+
+    behaves(server, says_why_not, 250, None)
+    assert isinstance(refusal(loader, server, overlap=False), ResponseShapeError)
 
 
 def test_an_error_behind_a_full_page_without_a_total_is_no_end(loader: Loader, server: ApiServer) -> None:
