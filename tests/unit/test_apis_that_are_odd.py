@@ -1,5 +1,6 @@
 """A read is proven against servers that behave as public APIs do: one behaviour each, named after what it does."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -230,21 +231,32 @@ def test_a_total_may_be_in_a_header(loader: Loader, server: ApiServer) -> None:
     assert loader.progress.promised_rows is None
 
 
-@pytest.mark.parametrize("place", ["count", "meta.total", "pagination.total_count", "page.totalElements"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("count", "meta.total", "pagination.total_count", "page.totalElements", "TotalCount", "Meta.total-count"),
+        *("result.count", "response.numFound", "hits.total.value", "recordsTotal", "@odata.count"),
+    ],
+)
+@pytest.mark.parametrize("number", [500, 500.0, "500"])
 def test_a_larger_total_by_another_name_is_heard_where_nobody_has_set_one(
-    loader: Loader, server: ApiServer, place: str
+    loader: Loader, server: ApiServer, place: str, number: Any
 ) -> None:
-    *holder, name = place.split(".")
-    told: Any = {name: 500}
-    for outer in holder:
+    *holder, name = ["@odata.count"] if place[0] == "@" else place.split(".")
+    told: Any = {name: number}
+    for outer in reversed(holder):
         told = {outer: told}
     behaves(server, lambda server, request: Answer(200, server.page(request).body | told), 250, None)
     failure = refusal(loader, server)
     assert isinstance(failure, ResponseShapeError)
-    assert f"500 at `{place}`" in str(failure)
-    assert "`total_path`" in str(failure)
+    said = str(failure).replace('"', "")
+    assert f"500 at `{place}`" in said
+    assert "`total_path`" in said
     # An empty text says that it is none.
     assert len(loader.read(server, total_path="")) == 250
+    # And what the sentence names is a path that can be set.
+    (path,) = set(re.findall(r" at `([^`]*)`:", str(failure)))
+    assert "promises 500 records" in str(refusal(loader, server, total_path=path))
 
 
 def test_the_count_of_the_page_is_no_larger_total(loader: Loader, server: ApiServer) -> None:
@@ -272,7 +284,18 @@ MORE: dict[str, Any] = {
     "has_more": {"has_more": True},
     "pagination.hasNext": {"pagination": {"hasNext": True}},
     "paging.next": {"paging": {"next": "/v1/datasets?after=abc"}},
+    "pageInfo.hasNextPage": {"pageInfo": {"hasNextPage": True}},
+    "result.has_more": {"result": {"has_more": "true"}},
+    "Next-Page": {"Next-Page": 2},
+    "next as an object": {"next": {"url": "/v1/datasets?page=2"}},
+    "@odata.nextLink": {"@odata.nextLink": "/v1/datasets?$skiptoken=abc"},
 }
+
+
+@pytest.mark.parametrize("total", [True, "500 or so", "-1", "", 250.5, 250, "250", None, [500], "9" * 5000])
+def test_what_is_no_larger_number_is_no_larger_total(loader: Loader, server: ApiServer, total: Any) -> None:
+    behaves(server, lambda server, request: Answer(200, server.page(request).body | {"count": total}), 250, None)
+    assert len(loader.read(server)) == 250
 
 
 @pytest.mark.parametrize("place", MORE)
@@ -283,14 +306,35 @@ def test_an_end_is_refused_while_the_answer_says_that_there_is_more(
     behaves(server, lambda server, request: Answer(200, server.page(request).body | MORE[place]), 150, total_at)
     failure = refusal(loader, server)
     assert isinstance(failure, ResponseShapeError)
-    assert f"`{place}`" in str(failure)
+    assert f"`{place.removesuffix(' as an object')}`" in str(failure).replace('"', "")
     assert "api.example.org" not in str(failure)
 
 
-def test_a_link_header_says_so_too(loader: Loader, server: ApiServer) -> None:
-    link = {"Link": '<https://api.example.org/v1/datasets?cursor=abc>; rel="next"'}
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        '; rel="next"',
+        ";rel=next",
+        '; rel="prev next"',
+        '; REL="Next"',
+        '; title="a=b, <c>"; rel="next"',
+        "; a; rel=next",
+    ],
+)
+def test_a_link_header_says_so_too(loader: Loader, server: ApiServer, parameters: str) -> None:
+    link = {
+        "Link": f'<https://api.example.org/>; rel="self", <https://api.example.org/v1/datasets?cursor=abc>{parameters}'
+    }
     behaves(server, lambda server, request: Answer(200, server.page(request).body, link), 150)
     assert 'Link: rel="next"' in str(refusal(loader, server))
+
+
+@pytest.mark.parametrize(
+    "link", ['<http://x/2>; rel="last"', '<http://x/2>; rel="nextish"', "<>; rel=next", "next", '<<<"']
+)
+def test_a_link_header_to_elsewhere_says_nothing(loader: Loader, server: ApiServer, link: str) -> None:
+    behaves(server, lambda server, request: Answer(200, server.page(request).body, {"Link": link}), 150)
+    assert len(loader.read(server)) == 150
 
 
 @pytest.mark.parametrize("none", [None, "", False, 0, {"href": None}, [], {}])

@@ -306,7 +306,7 @@ class WholeOffsetPaginator(OffsetPaginator):
                 "pages did not overlap, so a record that left and one that came between two pages, with the total as it was, "
                 "are not seen"
             )
-        if place := says_more(answer.body, response.links, self.param_name or "", self.current_value):
+        if place := says_more(answer.body, response.headers.get("Link", ""), self.param_name or "", self.current_value):
             raise ResponseShapeError(
                 f"The read ended after {rows} records, but the last answer says at `{place}` that there are more: the API "
                 f"does not page by `{self.param_name}` alone. Set the options `offset_param` and `limit_param` to the "
