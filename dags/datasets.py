@@ -3,7 +3,7 @@
 **Before the first run** add the connection `datasets_api` (type HTTP): host = the API's address, password = the
 API key. Add `datasets_destination` for your warehouse; without it the rows go to a DuckDB file in `data/`.
 
-**When it fails**, the last line of the task's log says what happened and what to do. Failures that a retry cannot mend
+**When it fails**, the last error in the task's log says what happened and what to do. Failures that a retry cannot mend
 (a wrong key, a wrong address, an answer of the wrong shape) end at once; the others are tried again, with growing
 delays. A failed run leaves the table as it was, and running it twice changes nothing.
 

@@ -72,6 +72,7 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
     from include.extract.source import api_source, name_of_source
     from include.load.destination import open_destination
     from include.load.known_table import known_table
+    from include.load.proof import LoadProof
     from include.load.staging import staging
     from include.prove.reconciliation import loads_of, reconcile
     from include.report.announcement import announce
@@ -92,12 +93,15 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
         source_name = name_of_source(options)
         window = plan_window(options, mode, run, history, source_name)
         progress, started_at = ReadProgress(), datetime.now(UTC)
+        proof = LoadProof(resource.name, mode, source_name, options.cursor_path, progress)
+        destination.prove(proof)
         source = api_source(resource, options, mode, window, run.name, progress)
         source.resources[resource.name].apply_hints(**destination.hints(mode, options.key_columns, run.name))
         yield source
         load_ids = loads_of(pipeline)
         dataset = destination.dataset(pipeline, resource.name)
-        loaded_rows = reconcile(dataset, resource.name, options.key_columns, mode, load_ids, progress)
+        loaded_rows = reconcile(proof, dataset, load_ids)
+        progress.notes.update(proof.notes)
         load_id = load_ids[-1] if load_ids else ""
         destination_name = destination.dlt_destination.destination_name
         report = LoadReport.of(

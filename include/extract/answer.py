@@ -12,6 +12,7 @@ import requests
 
 from include.configure.options import json_path
 from include.errors import ResponseShapeError
+from include.redaction import redact, shown
 
 Record = dict[str, Any]
 
@@ -208,4 +209,4 @@ def _describe(body: Any) -> str:
     if not isinstance(body, dict):
         return json_type(body)
     # Names of fields only: values may hold anything.
-    return f"an object with the fields {', '.join(f'`{name}`' for name in list(body)[:8]) or '(none)'}"
+    return f"an object with the fields {', '.join(f'`{shown(redact(name))}`' for name in list(body)[:8]) or '(none)'}"

@@ -76,7 +76,8 @@ def utf8_body(response: requests.Response) -> bytes:
         return body
     try:
         return body.decode("cp1252" if charset in _WINDOWS_1252 else charset, "replace").encode()
-    except LookupError:
+    except (LookupError, UnicodeError):
+        # Python knows more names than browsers do, some of which are no character sets: `idna`, `undefined`.
         return body
 
 

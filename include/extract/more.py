@@ -4,38 +4,50 @@ In: the last answer of a read that has ended. Out: the name of the place that sa
 those that APIs use (JSON:API, HAL, STAC, Django REST framework, udata, DataCite, Nasdaq Data Link, Google's style guide).
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Container, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-_NEXT = ("next", "next_url", "nextUrl", "next_link", "nextLink", "next_page", "nextPage", "next_page_url")
-_CURSORS = (
-    "next_cursor",
-    "nextCursor",
-    "next_cursor_id",
-    "next_page_token",
-    "nextPageToken",
-    "next_token",
-    "nextToken",
+# In lower case and without what stands between words: `next_page`, `nextPage` and `Next-Page` are one name.
+_NEXT = frozenset({"next", "nexturl", "nextlink", "nextpage", "nextpageurl", "nextrecordsurl", "odatanextlink"})
+_CURSORS = frozenset({"nextcursor", "nextcursorid", "nextpagetoken", "nexttoken", "continuationtoken"})
+_MORE = frozenset({"hasmore", "hasnext", "hasnextpage", "more"})
+_TOTALS = frozenset(
+    {
+        *(
+            "total",
+            "totalcount",
+            "totalrecords",
+            "totalresults",
+            "totalitems",
+            "totalelements",
+            "totalhits",
+            "totalrows",
+        ),
+        *("totalsize", "count", "numfound", "resultsetsize", "numbermatched", "recordstotal", "odatacount", "nhits"),
+    }
 )
-_MORE = ("has_more", "hasMore", "has_next", "hasNext", "has_next_page", "hasNextPage", "more")
-_TOTALS = (
-    *("total", "total_count", "totalCount", "total_records", "totalRecords", "total_results", "totalResults"),
-    *("total_items", "totalItems", "total_elements", "totalElements", "count", "num_found", "numFound"),
-    *("resultSetSize", "numberMatched"),
+# Where an answer speaks of its paging: at its top, below one of these, or beside its records (CKAN, Solr, Elasticsearch).
+_PLACES = frozenset(
+    {
+        *("meta", "metadata", "pagination", "paging", "page", "pageinfo", "links", "responsemetadata"),
+        *("data", "result", "results", "response", "hits"),
+    }
 )
-# Where an answer speaks of its paging: at its top, and below one of these.
-_PLACES = ("meta", "pagination", "paging", "page", "links", "_links", "response_metadata")
+_BETWEEN_WORDS = str.maketrans("", "", "_-.@ ")
+# RFC 8288: a target, and its parameters, whose values may be quoted.
+_LINK = re.compile(r'<([^<>]*)>((?:[^<"]|"[^"]*")*)')
+_RELATION = re.compile(r';\s*rel\s*=\s*"?([^";,]*)', re.IGNORECASE)
 
 
-def says_more(body: Any, links: Mapping[str, Any], position_param: str, read_to: int) -> str | None:
-    """Where the answer says that there is another page; None: it does not. `links` are those of its header `Link`.
+def says_more(body: Any, link_header: str, position_param: str, read_to: int) -> str | None:
+    """Where the answer says that there is another page; None: it does not. `link_header`: its header `Link`, if any.
 
     A link which only counts on, to a position from `read_to` that was asked for already, says nothing of its own.
     """
     found = next(_places_of_more(body), None) if isinstance(body, dict) else None
-    link = links.get("next", {}).get("url")
-    name, value = found or ('Link: rel="next"', link)
+    name, value = found or ('Link: rel="next"', _next_link(link_header))
     if not value or _counts_on(value, position_param, read_to):
         return None
     return name
@@ -44,18 +56,36 @@ def says_more(body: Any, links: Mapping[str, Any], position_param: str, read_to:
 def larger_total(body: Any, read: int) -> tuple[str, int] | None:
     """The place and the number of a total beyond `read` records, by its usual names; None: there is none."""
     for place, holder in _holders(body):
-        for name in _TOTALS:
-            value = holder.get(name)
-            if isinstance(value, int) and not isinstance(value, bool) and value > read:
-                return f"{place}{name}", value
+        for name, value in _named(holder, _TOTALS):
+            number = _number(value)
+            if number is not None and number > read:
+                return f"{place}{name}", number
+            if isinstance(value, dict) and (number := _number(value.get("value"))) is not None and number > read:
+                return f"{place}{name}.value", number
+    return None
+
+
+def _number(value: Any) -> int | None:
+    """A number of records, also as a fraction without one, or as digits; None: it is no such number."""
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case float() if value.is_integer():
+            return int(value)
+        case str() if value.isascii() and value.isdecimal() and len(value) < 20:
+            return int(value)
     return None
 
 
 def _places_of_more(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for place, holder in _holders(body):
-        named = ((name, _target(holder.get(name))) for name in (*_NEXT, *_CURSORS))
+        named = ((name, _target(value)) for name, value in _named(holder, _NEXT | _CURSORS))
         yield from ((f"{place}{name}", target) for name, target in named if target)
-        yield from ((f"{place}{name}", True) for name in _MORE if holder.get(name) is True)
+        yield from (
+            (f"{place}{name}", True) for name, value in _named(holder, _MORE) if value is True or value == "true"
+        )
     links = body.get("links")
     objects = [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
     targets = (link.get("href") for link in objects if link.get("rel") == "next")
@@ -64,7 +94,7 @@ def _places_of_more(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _target(value: Any) -> Any:
     """What a link leads to; None: nowhere, as a page number of 0, an empty text and null do."""
-    target = value.get("href") if isinstance(value, dict) else value
+    target = value.get("href") or value.get("url") if isinstance(value, dict) else value
     return None if isinstance(target, bool | list) else target or None
 
 
@@ -72,9 +102,22 @@ def _holders(body: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if not isinstance(body, dict):
         return
     yield "", body
-    for place in _PLACES:
-        if isinstance(body.get(place), dict):
-            yield f"{place}.", body[place]
+    yield from ((f"{name}.", holder) for name, holder in _named(body, _PLACES) if isinstance(holder, dict))
+
+
+def _named(holder: dict[str, Any], names: Container[str]) -> Iterator[tuple[str, Any]]:
+    """The fields of `holder` that are called by one of `names`, each as a JSONPath writes it."""
+    for name, value in holder.items():
+        if name.lower().translate(_BETWEEN_WORDS) in names:
+            yield name if name.isidentifier() else f'"{name}"', value
+
+
+def _next_link(header: str) -> str | None:
+    for target, parameters in _LINK.findall(header):
+        relation = _RELATION.search(parameters)
+        if relation and "next" in relation.group(1).lower().split():
+            return str(target)
+    return None
 
 
 def _counts_on(target: Any, position_param: str, read_to: int) -> bool:

@@ -156,8 +156,11 @@ class ApiSession(Session):
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where `resp` redirects to, None: nowhere. Raises ConfigurationError (permanent) for another host."""
-        location = super().get_redirect_target(resp)
-        return location if location is None else redirect_target(resp.request, location)
+        if not resp.is_redirect:
+            return None
+        # As requests reads it, but that bytes which are no UTF-8 are no error of Python's.
+        location = resp.headers["location"].encode("latin-1").decode("utf-8", "replace")
+        return redirect_target(resp.request, location)
 
     def should_strip_auth(self, old_url: str, new_url: str) -> bool:
         """Never: where a login may not go, no redirect goes (`redirect_target`)."""
@@ -250,14 +253,17 @@ class ApiAdapter(CurlAdapter):
 
 def check_whole(response: requests.Response) -> None:
     """Raises requests' errors for a broken connection (transient) where an answer is none, or half of one."""
-    if response.status_code != 200:
+    status = response.status_code
+    # 204 and 205 have no body (RFC 9110, 15.3); PostgREST's 206 is a page of a collection.
+    if not 200 <= status < 300 or status in (204, 205):
         return
     body = utf8_body(response)
-    if not body:
-        raise requests.ConnectionError(f"{address_of(response.request)} answered 200 with an empty body")
+    if not body or body.isspace():
+        raise requests.ConnectionError(f"{address_of(response.request)} answered {status} with an empty body")
     if is_cut(body):
         raise requests.exceptions.ChunkedEncodingError(
-            f"{address_of(response.request)} answered 200 with half a body: {len(body)} bytes of JSON that end too early"
+            f"{address_of(response.request)} answered {status} with half a body: {len(body)} bytes of JSON that end too "
+            "early"
         )
 
 

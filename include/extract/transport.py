@@ -95,7 +95,7 @@ class CurlAdapter(BaseAdapter):
             self._of_thread.socket = curl.getinfo(pycurl.ACTIVESOCKET)
             reason, headers = _head(header_lines)
             status = curl.getinfo(pycurl.RESPONSE_CODE)
-            return self.answer(request, status, reason, headers, _unpacked(request, headers, body))
+            return self.answer(request, status, reason, headers, _unpacked(request, status, headers, body))
         raise failure
 
     def close(self) -> None:
@@ -150,13 +150,18 @@ class _Body:
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
-def _unpacked(request: requests.PreparedRequest, headers: HTTPHeaderDict, body: _Body) -> bytes:
+def _unpacked(request: requests.PreparedRequest, status: int, headers: HTTPHeaderDict, body: _Body) -> bytes:
     encoding = headers.get("Content-Encoding")
     if not encoding:
         return body.whole()
     try:
         return unpacked(body.whole(), encoding, BODY_BYTES)
-    except TooLarge:
+    except (TooLarge, requests.RequestException) as error:
+        if status >= 400:
+            # The status says what is wrong; what it says beside that cannot be read.
+            return b""
+        if not isinstance(error, TooLarge):
+            raise
         problem = _too_large(request)
     raise TooLarge(problem)
 

@@ -22,6 +22,7 @@ from include.load.kind import DestinationKind, DestinationValues
 from include.load.kinds import kind_of
 from include.load.known_table import check_history
 from include.load.left_over import place_of
+from include.load.proof import LoadProof, ProvenDestination
 
 if TYPE_CHECKING:
     from include.load.delta import DeltaDataset
@@ -69,6 +70,11 @@ class OpenDestination:
     def kept_open(self) -> AbstractContextManager[object]:
         """What stays open from the lock to the end of the load."""
         return self.kind.kept_open(self.values)
+
+    def prove(self, proof: LoadProof) -> None:
+        """Have the load prove this before its commit, where the destination has transactions that ours can look into."""
+        if isinstance(self.dlt_destination, ProvenDestination):
+            self.dlt_destination.proof = proof
 
     def hints(self, mode: SyncMode, key_columns: Sequence[str], run_name: str) -> dict[str, Any]:
         """Hints for dlt's resource that the destination needs, in place of those of the mode."""

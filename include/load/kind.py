@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
-# Names of fields whose value is redacted; paths, ids and addresses of secrets are not secret themselves.
+# Names of fields whose value is redacted: all that dlt's classes of credentials declare as secret (a test compares; this module
+# imports no dlt), and what goes on to a driver as it is. Paths, ids and addresses of secrets are not secret themselves.
 _SECRET_NAME = re.compile(
-    r"(password|passwd|passphrase|secret|token|private_key|authorization)(?!.*_(path|file|id|uri|url)$)", re.I
+    r"(password|passwd|passphrase|pwd|secret|token|private_?key|account_?key|access_?key|api_?key|shared_?key|credential|"
+    r"connection_?string|authorization|signature|statements)(?!.*_(path|file|id|uri|url)$)",
+    re.I,
 )
 
 
@@ -217,12 +220,22 @@ def _filled(fields: tuple[Field, ...], given: ConnectionFields) -> Values:
     return {f.name: value for f in fields if (value := f.value_of(given)) is not None}
 
 
-def _secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _secrets_in(value)
-        elif isinstance(value, str) and value.strip() and _SECRET_NAME.search(name):
+def _secrets_in(value: Any, name: str = "") -> Iterator[str]:
+    """The secret texts in `value`, which is called `name`, down through objects, lists, and lists of pairs."""
+    match value:
+        case Mapping():
+            for key, item in value.items():
+                yield from _secrets_in(item, str(key))
+        case [str(key), item] if _SECRET_NAME.search(key):
+            yield from _secrets_in(item, key)
+        case list() | tuple():
+            for item in value:
+                yield from _secrets_in(item, name)
+        case str() if value.strip() and _SECRET_NAME.search(name):
             yield value.strip()  # as dlt does, so that what is redacted is what is sent
+            # AccountName=…;AccountKey=…
+            for key, _, text in (pair.partition("=") for pair in value.split(";")):
+                yield from _secrets_in(text, key.strip())
 
 
 def _is_installed(module: str) -> bool:

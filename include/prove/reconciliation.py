@@ -1,91 +1,47 @@
-"""Compares a load with what the API promised: every record that was read has to be in the table.
+"""Compares a load with what the API promised: every record that was read has to be in the table, and no other of that load.
 
-In: what the read saw and the dataset after the load. Out: the number of the table's rows that this load wrote;
-or an error that fails the run. `total` is only a stop rule to dlt; here it is a promise.
+In: what the load has proven before its commit (`include/load/proof.py`); where the destination has no transaction, the dataset
+after the load. Out: the number of the table's rows that this load wrote; or an error that fails the run.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any
-
 import dlt
+from dlt.common.schema.utils import get_validity_column_names
 from sqlglot import exp
 
-from include.decide.sync_mode import SyncMode
 from include.errors import TransientError
-from include.extract.completeness import ReadProgress
 from include.load.delta import DeltaDataset
-
-# Keys per statement when missing ones are looked for; far below every destination's limit.
-KEYS_PER_QUERY = 500
+from include.load.proof import LoadProof
 
 
-def reconcile(
-    dataset: dlt.Dataset | DeltaDataset,
-    table: str,
-    key_columns: Sequence[str],
-    mode: SyncMode,
-    load_ids: list[str],
-    progress: ReadProgress,
-) -> int:
-    """Rows of `table` that carry one of `load_ids`.
+def reconcile(proof: LoadProof, dataset: dlt.Dataset | DeltaDataset, load_ids: list[str]) -> int:
+    """Rows of the table that carry one of `load_ids`.
 
-    Raises TransientError when records that were read are not there: loading again may mend it, and the run must not
-    be green.
+    Raises TransientError when they are not as many as the records that were read: loading again may mend it, and the run
+    must not be green. The data is loaded then: a destination that undoes it has raised before.
     """
-    if not load_ids or progress.rows == 0:
+    if proof.loaded_rows is not None:
+        return proof.loaded_rows
+    if not load_ids or proof.read.rows == 0:
         return 0
-    of_this_load = exp.column("_dlt_load_id", quoted=True).isin(*load_ids)
-    loaded = _count(dataset, table, of_this_load)
-    if loaded >= progress.rows:
-        return loaded
-    # Another run may have written the same records since, under its own load; and history (scd2) leaves a record that
-    # did not change under the load that brought it. Rows of a stamped run are nobody else's.
-    missing = progress.rows - loaded if mode.stamps_rows else _missing(dataset, table, key_columns, progress)
-    if missing:
+    loaded = _count(dataset, proof.table, exp.column("_dlt_load_id", quoted=True).isin(*load_ids))
+    found = loaded
+    if proof.mode.name == "scd2":
+        # Records that did not change stay under the load that brought them.
+        _, until = get_validity_column_names(dataset.schema.tables[proof.table])
+        found = _count(dataset, proof.table, exp.column(str(until), quoted=True).is_(exp.null()))
+    if found != proof.read.rows:
         raise TransientError(
-            f"The load is incomplete: {progress.rows} records were read from the API, {missing} of them are not in the "
-            f"table `{table}`. The run fails so that nobody trusts the table; another try loads them again."
+            f"{proof.difference('are in', found, proof.read.rows)} This destination has no transaction that would undo it: what was "
+            "loaded is in the table. The run fails so that nobody trusts it; another try loads again."
         )
     return loaded
 
 
-def _missing(
-    dataset: dlt.Dataset | DeltaDataset, table: str, key_columns: Sequence[str], progress: ReadProgress
-) -> int:
-    """Records of this load that have no row of their key."""
-    missing = 0
-    columns = [exp.column(dataset.schema.naming.normalize_path(name), quoted=True) for name in key_columns]
-    for batch in _batches(key for key in progress.ids if key not in progress.outside_window):
-        keys = exp.select(*columns).distinct().from_(exp.table_(table, quoted=True)).where(_is_one_of(columns, batch))
-        missing += len(batch) - _first_number(
-            dataset, exp.select(exp.Count(this=exp.Star())).from_(keys.subquery("found"))
-        )
-    return missing
-
-
-def _is_one_of(columns: list[exp.Column], keys: list[Any]) -> exp.Condition:
-    if len(columns) == 1:
-        return columns[0].isin(*keys)
-    return exp.or_(*(exp.and_(*(column.eq(part) for column, part in zip(columns, key, strict=True))) for key in keys))
-
-
 def _count(dataset: dlt.Dataset | DeltaDataset, table: str, rows: exp.Condition) -> int:
-    return _first_number(
-        dataset, exp.select(exp.Count(this=exp.Star())).from_(exp.table_(table, quoted=True)).where(rows)
-    )
-
-
-def _first_number(dataset: dlt.Dataset | DeltaDataset, query: exp.Select) -> int:
-    # sqlglot writes each name and each key as the destination reads them.
+    query = exp.select(exp.Count(this=exp.Star())).from_(exp.table_(table, quoted=True)).where(rows)
+    # sqlglot writes each name and each value as the destination reads them.
     row = dataset(query).fetchone()
     return int(row[0]) if row else 0
-
-
-def _batches(ids: Iterable[Hashable]) -> Iterator[list[Hashable]]:
-    iterator = iter(ids)
-    while batch := list(islice(iterator, KEYS_PER_QUERY)):
-        yield batch
 
 
 def loads_of(pipeline: dlt.Pipeline) -> list[str]:

@@ -31,6 +31,14 @@ def announce(report: LoadReport, history: Collection[LoadReport]) -> None:
             "Values that do not fit their column, or that the destination cannot hold as they are, lie in a column beside it: %s",
             ", ".join(f"{count} of `{field}`" for field, count in notes["values_beside"].items()),
         )
+    if "superseded_by" in notes:
+        log.info(
+            "Load %s began to read after this one and has merged the whole collection: nothing of this run was merged, and "
+            "nothing is missing.",
+            notes["superseded_by"],
+        )
+    if "superseded_rows" in notes:
+        log.info("%s records were not merged: the table has newer versions of them.", notes["superseded_rows"])
     if "not_proven" in notes:
         log.info("Not proven: %s", notes["not_proven"])
     if report.read_rows == 0 and not any(earlier.read_rows for earlier in history):

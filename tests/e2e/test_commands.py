@@ -100,7 +100,9 @@ def test_demo_loads_what_the_api_serves_and_touches_nothing_of_the_user(project:
         AIRFLOW_CONN_DATASETS_DESTINATION="postgres://user:secret@192.0.2.1/warehouse",
         DATASETS_DUCKDB_PATH=warehouse,
         DATASETS_POOL="no-such-pool",
-        SOURCES__DATASETS__PATH="/v9/theirs",
+        DESTINATION__DUCKDB__CREDENTIALS=str(theirs / "dlt.duckdb"),
+        # An option of the source counts.
+        SOURCES__DATASETS__MAX_PARALLEL_REQUESTS="2",
         DLT_DATA_DIR=theirs / "dlt",
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from include.prove.reconciliation import reconcile
+from include.load.proof import LoadProof
 from tests.e2e.conftest import Deployment
 from tests.support.airflow_run import day
 from tests.support.api_server import Answer, ApiServer, numbered
@@ -436,12 +436,15 @@ def test_a_report_that_cannot_be_written_fails_no_load(
 def test_a_load_that_lost_a_record_fails(
     deployment: Deployment, api: ApiServer, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    def lose_one(*args: Any) -> int:
-        args[-1].ids.update([99])
-        return reconcile(*args)
+    check = LoadProof.check
+
+    def lose_one(proof: LoadProof, *args: Any) -> None:
+        proof.read.ids.update([99])
+        check(proof, *args)
 
     api.records = numbered(3)
-    monkeypatch.setattr("include.prove.reconciliation.reconcile", lose_one)
+    monkeypatch.setattr(LoadProof, "check", lose_one)
     outcome = deployment.airflow.run(sync_mode=mode)
     assert outcome.task_state == "failed"
     assert "The load is incomplete: 4 records were read from the API, 1 of them" in outcome.reason
+    assert deployment.ids() == []

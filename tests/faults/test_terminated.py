@@ -171,8 +171,19 @@ def test_the_next_load_removes_what_sigkill_left_and_nothing_else(tmp_path: Path
         assert set(alive.folders()) == {unmarked, of_the_living}
 
 
+# In a job's thread the load ends in order. In the main thread a driver hears of no signal: the process ends.
+WAITS = {
+    "in a job": ("LOCK TABLE datasets_raw.datasets IN SHARE MODE", True),
+    "in the main thread": ("SELECT pg_advisory_lock(hashtextextended('ddl datasets_raw', 0))", False),
+}
+
+
 @pytest.mark.postgres
-def test_sigterm_ends_a_load_that_waits_in_the_database(tmp_path: Path, api: ApiServer, postgres_url: str) -> None:
+@pytest.mark.parametrize("where", WAITS)
+def test_sigterm_ends_a_load_that_waits_in_the_database(
+    tmp_path: Path, api: ApiServer, postgres_url: str, where: str
+) -> None:
+    statement, in_order = WAITS[where]
     name = f"datasets_test_{uuid.uuid4().hex[:12]}"
     url = urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
     place = urlsplit(url)
@@ -190,9 +201,7 @@ def test_sigterm_ends_a_load_that_waits_in_the_database(tmp_path: Path, api: Api
                 task(tmp_path, api, AIRFLOW_CONN_DATASETS_DESTINATION=destination) as second,
             ):
                 cursor = holder.cursor()
-                cursor.execute(
-                    "LOCK TABLE datasets_raw.datasets IN SHARE MODE; SELECT _dlt_load_id FROM datasets_raw.datasets"
-                )
+                cursor.execute(f"{statement}; SELECT _dlt_load_id FROM datasets_raw.datasets")
                 before = cursor.fetchall()
                 with closing(psycopg2.connect(url)) as watching:
                     watching.autocommit = True
@@ -203,8 +212,9 @@ def test_sigterm_ends_a_load_that_waits_in_the_database(tmp_path: Path, api: Api
                         return bool(look.fetchone()[0])
 
                     wait_until(waits)
-                seconds, _ = second.terminate()
+                seconds, ended = second.terminate()
                 assert seconds < SECONDS
+                assert (ended is not None) is in_order
                 assert second.folders() == []
                 holder.rollback()
                 cursor.execute("SELECT _dlt_load_id FROM datasets_raw.datasets")

@@ -1,5 +1,6 @@
 """A read is proven against servers that behave as public APIs do: one behaviour each, named after what it does."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,6 +59,19 @@ def refuses_an_offset_between_pages(server: ApiServer, request: Request) -> Answ
     return Answer(400, {"error": "offset has to be a multiple of limit"}) if (request.offset or 0) % 100 else None
 
 
+def answers_on_a_grid_of_two(server: ApiServer, request: Request) -> Answer:
+    return at(server, request, (request.offset or 0) // 2 * 2)
+
+
+def refuses_an_odd_offset(server: ApiServer, request: Request) -> Answer | None:
+    return Answer(400) if (request.offset or 0) % 2 else None
+
+
+def inserts_in_front_before_the_second_page(server: ApiServer, request: Request) -> None:
+    if request.offset and server.records[0]["id"] == 0:
+        server.records.insert(0, {"id": -1})
+
+
 @pytest.mark.parametrize("behaviour", [answers_on_a_grid, refuses_an_offset_between_pages])
 @pytest.mark.parametrize("total_at", ["total", None])
 @pytest.mark.parametrize("count", [7, 99, 101, 250, 199, 350])
@@ -80,6 +94,46 @@ def test_an_api_of_whole_pages_without_a_total_is_read_where_the_last_page_is_fu
 ) -> None:
     behaves(server, answers_on_a_grid, count, None)
     assert ids(loader.read(server)) == list(range(count))
+
+
+@pytest.mark.parametrize("behaviour", [answers_on_a_grid_of_two, refuses_an_odd_offset])
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7])
+def test_whole_pages_of_two_are_read_too(loader: Loader, server: ApiServer, behaviour: Behaviour, count: int) -> None:
+    behaves(server, behaviour, count)
+    assert ids(loader.read(server, page_size=2)) == list(range(count))
+    behaves(server, behaviour, count, None)
+    assert ids(loader.read(server, page_size=2, overlap=False)) == list(range(count))
+
+
+def test_a_record_that_comes_in_front_of_pages_of_two_is_no_grid(loader: Loader, server: ApiServer) -> None:
+    behaves(server, inserts_in_front_before_the_second_page, 7)
+    assert sorted(ids(loader.read(server, page_size=2))) == [-1, *range(7)]
+
+
+def test_an_api_that_ignores_offsets_is_refused_with_pages_of_two(loader: Loader, server: ApiServer) -> None:
+    behaves(server, lambda server, request: at(server, request, 0), 7)
+    assert "ignore `offset`" in str(refusal(loader, server, page_size=2))
+
+
+@pytest.mark.parametrize("what", ["204", "the JSON null", "an empty object", "404"])
+def test_emptiness_behind_a_short_page_is_the_end_without_a_total(loader: Loader, server: ApiServer, what: str) -> None:
+    def whole_pages(server: ApiServer, request: Request) -> Answer:
+        return BEYOND[what] if (request.offset or 0) >= 300 else answers_on_a_grid(server, request)
+
+    behaves(server, whole_pages, 250, None)
+    assert ids(loader.read(server)) == list(range(250))
+    assert ids(loader.read(server, overlap=False)) == list(range(250))
+    # Behind a full page it may as well be a largest offset.
+    behaves(server, whole_pages, 300, None)
+    assert isinstance(refusal(loader, server, overlap=False), PermanentError)
+
+
+def test_an_error_behind_a_short_page_without_a_total_is_no_end(loader: Loader, server: ApiServer) -> None:
+    def says_why_not(server: ApiServer, request: Request) -> Answer | None:
+        return BEYOND["an error object"] if (request.offset or 0) >= 250 else None
+
+    behaves(server, says_why_not, 250, None)
+    assert isinstance(refusal(loader, server, overlap=False), ResponseShapeError)
 
 
 def test_an_error_behind_a_full_page_without_a_total_is_no_end(loader: Loader, server: ApiServer) -> None:
@@ -179,21 +233,32 @@ def test_a_total_may_be_in_a_header(loader: Loader, server: ApiServer) -> None:
     assert loader.progress.promised_rows is None
 
 
-@pytest.mark.parametrize("place", ["count", "meta.total", "pagination.total_count", "page.totalElements"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("count", "meta.total", "pagination.total_count", "page.totalElements", "TotalCount", "Meta.total-count"),
+        *("result.count", "response.numFound", "hits.total.value", "recordsTotal", "@odata.count"),
+    ],
+)
+@pytest.mark.parametrize("number", [500, 500.0, "500"])
 def test_a_larger_total_by_another_name_is_heard_where_nobody_has_set_one(
-    loader: Loader, server: ApiServer, place: str
+    loader: Loader, server: ApiServer, place: str, number: Any
 ) -> None:
-    *holder, name = place.split(".")
-    told: Any = {name: 500}
-    for outer in holder:
+    *holder, name = ["@odata.count"] if place[0] == "@" else place.split(".")
+    told: Any = {name: number}
+    for outer in reversed(holder):
         told = {outer: told}
     behaves(server, lambda server, request: Answer(200, server.page(request).body | told), 250, None)
     failure = refusal(loader, server)
     assert isinstance(failure, ResponseShapeError)
-    assert f"500 at `{place}`" in str(failure)
-    assert "`total_path`" in str(failure)
+    said = str(failure).replace('"', "")
+    assert f"500 at `{place}`" in said
+    assert "`total_path`" in said
     # An empty text says that it is none.
     assert len(loader.read(server, total_path="")) == 250
+    # And what the sentence names is a path that can be set.
+    (path,) = set(re.findall(r" at `([^`]*)`:", str(failure)))
+    assert "promises 500 records" in str(refusal(loader, server, total_path=path))
 
 
 def test_the_count_of_the_page_is_no_larger_total(loader: Loader, server: ApiServer) -> None:
@@ -221,7 +286,18 @@ MORE: dict[str, Any] = {
     "has_more": {"has_more": True},
     "pagination.hasNext": {"pagination": {"hasNext": True}},
     "paging.next": {"paging": {"next": "/v1/datasets?after=abc"}},
+    "pageInfo.hasNextPage": {"pageInfo": {"hasNextPage": True}},
+    "result.has_more": {"result": {"has_more": "true"}},
+    "Next-Page": {"Next-Page": 2},
+    "next as an object": {"next": {"url": "/v1/datasets?page=2"}},
+    "@odata.nextLink": {"@odata.nextLink": "/v1/datasets?$skiptoken=abc"},
 }
+
+
+@pytest.mark.parametrize("total", [True, "500 or so", "-1", "", 250.5, 250, "250", None, [500], "9" * 5000])
+def test_what_is_no_larger_number_is_no_larger_total(loader: Loader, server: ApiServer, total: Any) -> None:
+    behaves(server, lambda server, request: Answer(200, server.page(request).body | {"count": total}), 250, None)
+    assert len(loader.read(server)) == 250
 
 
 @pytest.mark.parametrize("place", MORE)
@@ -232,14 +308,35 @@ def test_an_end_is_refused_while_the_answer_says_that_there_is_more(
     behaves(server, lambda server, request: Answer(200, server.page(request).body | MORE[place]), 150, total_at)
     failure = refusal(loader, server)
     assert isinstance(failure, ResponseShapeError)
-    assert f"`{place}`" in str(failure)
+    assert f"`{place.removesuffix(' as an object')}`" in str(failure).replace('"', "")
     assert "api.example.org" not in str(failure)
 
 
-def test_a_link_header_says_so_too(loader: Loader, server: ApiServer) -> None:
-    link = {"Link": '<https://api.example.org/v1/datasets?cursor=abc>; rel="next"'}
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        '; rel="next"',
+        ";rel=next",
+        '; rel="prev next"',
+        '; REL="Next"',
+        '; title="a=b, <c>"; rel="next"',
+        "; a; rel=next",
+    ],
+)
+def test_a_link_header_says_so_too(loader: Loader, server: ApiServer, parameters: str) -> None:
+    link = {
+        "Link": f'<https://api.example.org/>; rel="self", <https://api.example.org/v1/datasets?cursor=abc>{parameters}'
+    }
     behaves(server, lambda server, request: Answer(200, server.page(request).body, link), 150)
     assert 'Link: rel="next"' in str(refusal(loader, server))
+
+
+@pytest.mark.parametrize(
+    "link", ['<http://x/2>; rel="last"', '<http://x/2>; rel="nextish"', "<>; rel=next", "next", '<<<"']
+)
+def test_a_link_header_to_elsewhere_says_nothing(loader: Loader, server: ApiServer, link: str) -> None:
+    behaves(server, lambda server, request: Answer(200, server.page(request).body, {"Link": link}), 150)
+    assert len(loader.read(server)) == 150
 
 
 @pytest.mark.parametrize("none", [None, "", False, 0, {"href": None}, [], {}])

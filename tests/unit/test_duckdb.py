@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.state_sync import decompress_state
 
 from include.load.destinations.duckdb import client as duckdb_destination
 from include.load.destinations.duckdb.client import kept_open, lean_duckdb
@@ -60,3 +61,12 @@ def test_the_file_is_open_all_the_while_and_closed_at_the_end(dlt_home: Path) ->
         # Not written into the file itself yet: that happens when the last connection closes.
         assert log.exists()
     assert not log.exists()
+
+
+def test_nothing_of_this_project_is_kept_in_the_file(dlt_home: Path) -> None:
+    load(dlt_home, 3)
+    with duckdb.connect(str(dlt_home / "file.duckdb"), read_only=True) as connection:
+        states = [text for (text,) in connection.execute("SELECT state FROM wide._dlt_pipeline_state").fetchall()]
+        schemas = [text for (text,) in connection.execute("SELECT schema FROM wide._dlt_version").fetchall()]
+    assert {decompress_state(text)["destination_type"] for text in states} == {"dlt.destinations.duckdb"}
+    assert not [text for text in schemas if "include." in text]

@@ -51,6 +51,12 @@ def test_a_character_set_that_nobody_knows_is_utf_8() -> None:
     assert parse_json(response('["é"]'.encode(), "application/json; charset=utf9000")) == ["é"]
 
 
+@pytest.mark.parametrize("charset", ["idna", "undefined", "utf-7", "hex"])
+def test_what_only_python_calls_a_character_set_is_utf_8(charset: str) -> None:
+    body = '["é+2AA-"]'.encode()
+    assert parse_json(response(body, f"application/json; charset={charset}")) == ["é+2AA-"]
+
+
 @pytest.mark.parametrize("lone", [b"\\ud800", b"\\udc00x", b"\\ud83d \\ude00", b"\xed\xa0\x80"])
 def test_half_a_surrogate_pair_becomes_the_replacement_character(lone: bytes) -> None:
     found = parse_json(response(b'{"a' + lone + b'": ["' + lone + b'", 1]}'))

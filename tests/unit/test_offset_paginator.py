@@ -361,6 +361,14 @@ def test_a_bad_answer_fails_with_one_readable_sentence(
     assert waits == []
 
 
+def test_names_of_fields_in_a_message_are_on_one_line_and_cut(loader: Loader, server: ApiServer) -> None:
+    server.script(lambda _: Answer(200, {"\x1b[31m\nforged": 1, "x" * 900: 2}))
+    failure = str(refusal(loader, server))
+    assert failure.isprintable()
+    assert "`\\x1b[31m\\nforged`" in failure
+    assert len(failure) < 400
+
+
 def test_a_list_as_body_needs_the_selector_that_says_so(loader: Loader, server: ApiServer) -> None:
     server.script(lambda _: Answer(200, {"data": [{"id": 1}]}))
     assert "at `$`: found an object there" in str(refusal(loader, server, data_selector="$"))

@@ -1,11 +1,13 @@
 """Loads into PostgreSQL whose steps interleave: what each found out about the table is kept, and no value is changed."""
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,9 +23,11 @@ from include.configure.options import resolve_options
 from include.decide.retry_policy import CausalRetryPolicy
 from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
+from include.extract.completeness import ReadProgress
 from include.extract.source import api_source
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.destinations.postgres.copy import ParquetCopyJob
+from include.load.proof import LoadProof
 from tests.support.api_server import ApiServer
 from tests.unit.conftest import causes
 
@@ -83,16 +87,27 @@ class Run:
             staging_dataset_name_layout=f"%s_staging_{home.name}",
             replace_strategy="insert-from-staging",
         )
+        self.destination = destination
+        self.proof: LoadProof | None = None
         self.pipeline = dlt.pipeline(
             "datasets", destination=destination, dataset_name="datasets_raw", pipelines_dir=str(home)
         )
         self.pipeline.sync_destination()
 
-    def read(self, records: list[Record], note: str | None = None, **params: Any) -> "Run":
-        """Read `records` and normalize them. `note` is put into dlt's state, where a resource may keep things."""
+    def read(
+        self, records: list[Record], note: str | None = None, source_name: str | None = None, **params: Any
+    ) -> "Run":
+        """Read `records` and normalize them. `note` is put into dlt's state, where a resource may keep things.
+
+        `source_name`: runs that name the same one read the same collection; None: it is this run's own.
+        """
         with ApiServer(records) as server:
             options = resolve_options(DATASETS, {"base_url": server.url, "api_key": "key", **params})
-            source = api_source(DATASETS, options, SYNC_MODES[options.sync_mode])
+            mode, progress = SYNC_MODES[options.sync_mode], ReadProgress()
+            source = api_source(DATASETS, options, mode, progress=progress)
+            name = source_name or self.pipeline.pipelines_dir
+            self.proof = LoadProof("datasets", mode, name, options.cursor_path, progress)
+            self.destination.proof = self.proof
             source.resources["datasets"].apply_hints(file_format="parquet")
             if note:
                 source.resources["datasets"].add_map(
@@ -265,6 +280,7 @@ def test_nothing_of_this_project_is_kept_in_the_state(place: Place) -> None:
     states = [decompress_state(text) for (text,) in place.query("SELECT state FROM _dlt_pipeline_state")]
     assert len(states) == 2
     assert [state.get("sources") for state in states] == [None, {"datasets": {}}]
+    assert {state["destination_type"] for state in states} == {"dlt.destinations.postgres"}
 
 
 def test_what_is_staged_has_no_index_and_the_table_has_its_own(place: Place) -> None:
@@ -321,3 +337,127 @@ def test_a_server_that_crashed_after_the_staging_is_not_loaded_from(
         place.load({"id": 2}, sync_mode=mode)
     assert CausalRetryPolicy().evaluate(failure.value, try_number=1, max_tries=3).action == RetryAction.RETRY
     assert place.query("SELECT id FROM datasets") == [(1,)]
+
+
+# --- the newest version wins
+
+
+def version(number: int, cursor: Any, tags: int = 1, path: str = "updated_at") -> Record:
+    """A record that says when it changed, with that many tags."""
+    at = {"updated_at": cursor} if path == "updated_at" else {"meta": {"updated_at": cursor}}
+    return {"id": number, "v": f"at {cursor}", "tags": [{"name": f"{cursor} {tag}"} for tag in range(tags)], **at}
+
+
+INSTANTS = {
+    "timestamps": ("2026-10-03T01:00:00Z", "2026-10-03T01:00:00.5+00:00"),
+    "offsets": ("2026-10-03T04:00:00+05:00", "2026-10-03T01:00:00Z"),
+    "dates": ("2026-10-03", "2026-10-04"),
+    "date and instant": ("2026-10-03", "2026-10-03T00:00:01Z"),
+    "seconds": (1_790_000_000, 1_790_000_001),
+    "fractions": (1_790_000_000.25, 1_790_000_000.5),
+    "seconds and milliseconds": (1_790_000_000, 1_790_000_000_001),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "nested"),
+    [
+        *((kind, "updated_at", "tables") for kind in INSTANTS),
+        ("timestamps", "meta.updated_at", "tables"),
+        # There the cursor is in the JSON of a column. Texts with an offset are compared by the read that brought them.
+        *((kind, "meta.updated_at", "json") for kind in INSTANTS if kind != "offsets"),
+    ],
+)
+def test_an_older_version_never_replaces_a_newer_one(place: Place, kind: str, path: str, nested: str) -> None:
+    old, new = INSTANTS[kind]
+    params = {"cursor_path": path, "nested": nested}
+    place.load(version(0, old, path=path), **params)
+    slow = place.run([version(1, old, 1, path), version(2, new, 1, path), version(3, new, 3, path)], **params)
+    fast = place.run([version(1, new, 2, path), version(2, old, 2, path)], **params)
+    fast.load()
+    slow.load()
+    assert place.query("SELECT id, v FROM datasets ORDER BY id") == [
+        (0, f"at {old}"),
+        *((number, f"at {new}") for number in (1, 2, 3)),
+    ]
+    assert slow.proof
+    assert slow.proof.notes == {"superseded_rows": 1}
+    assert slow.proof.loaded_rows == 2
+    if nested == "tables":
+        tags = "SELECT d.id, t.name FROM datasets d JOIN datasets__tags t ON t._dlt_root_id = d._dlt_id ORDER BY 1, 2"
+        assert place.query(tags) == [
+            (0, f"{old} 0"),
+            *((1, f"{new} {tag}") for tag in range(2)),
+            (2, f"{new} 0"),
+            *((3, f"{new} {tag}") for tag in range(3)),
+        ]
+        assert place.query("SELECT count(*) FROM datasets__tags") == [(7,)]
+
+
+def test_cursors_that_cannot_be_compared_go_by_the_read(place: Place) -> None:
+    params = {"cursor_path": "updated_at"}
+    place.load({"id": 0, "updated_at": "the first day"}, **params)
+    slow = place.run([{"id": 1, "updated_at": "2026-10-03T01:00:00+02:00", "v": "slow"}], **params)
+    fast = place.run([{"id": 1, "updated_at": "2026-10-03T01:00:00Z", "v": "fast"}], **params)
+    fast.load()
+    slow.load()
+    assert place.query("SELECT v FROM datasets WHERE id = 1") == [("fast",)]
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace", "scd2"])
+def test_a_snapshot_that_a_later_one_has_overtaken_merges_nothing(place: Place, mode: str) -> None:
+    params = {"sync_mode": mode, "source_name": "one"}
+    place.load({"id": 1, "v": 0}, **params)
+    slow = place.run([{"id": 1, "v": 1}, {"id": 2, "v": 1, "tags": ["a"]}], **params)
+    fast = place.run([{"id": 1, "v": 2}, {"id": 3, "v": 2, "tags": ["b"]}], **params)
+    fast.load()
+    before = place.query("SELECT d::text FROM datasets d ORDER BY 1")
+    slow.load()
+    assert place.query("SELECT d::text FROM datasets d ORDER BY 1") == before
+    assert slow.proof
+    assert fast.proof
+    (newest,) = fast.pipeline.last_trace.last_load_info.loads_ids
+    assert (slow.proof.loaded_rows, slow.proof.notes) == (0, {"superseded_by": newest})
+    assert fast.proof.notes == {}
+    # And in their order, both are merged.
+    place.load({"id": 1, "v": 3}, **params)
+    active = " WHERE _dlt_valid_to IS NULL" if mode == "scd2" else ""
+    assert (1, 3) in place.query(f"SELECT id, v FROM datasets{active}")
+
+
+@pytest.mark.parametrize("mode", ["replace", "scd2"])
+def test_a_snapshot_that_finds_nothing_has_overtaken_as_well(place: Place, mode: str) -> None:
+    params = {"sync_mode": mode, "source_name": "one"}
+    place.load({"id": 1, "v": 0}, **params)
+    slow, fast = place.run([{"id": 1, "v": 1}], **params), place.run([{"id": 1, "v": 0}], **params)
+    fast.load()
+    slow.load()
+    assert place.query("SELECT v FROM datasets") == [(0,)]
+
+
+def test_a_snapshot_does_not_undo_what_a_window_has_brought_meanwhile(place: Place) -> None:
+    place.load({"id": 1, "v": 0, "updated_at": "2026-10-01T00:00:00Z"}, cursor_path="updated_at")
+    everything = place.run([{"id": 1, "v": 1, "updated_at": "2026-10-02T00:00:00Z"}, {"id": 2}], sync_mode="replace")
+    place.load({"id": 1, "v": 2, "updated_at": "2026-10-03T00:00:00Z"}, cursor_path="updated_at")
+    with pytest.raises(PipelineStepFailed, match="may have older versions") as failure:
+        everything.load()
+    assert CausalRetryPolicy().evaluate(failure.value, try_number=1, max_tries=3).action == RetryAction.RETRY
+    assert place.query("SELECT v FROM datasets") == [(2,)]
+
+
+def test_snapshots_of_other_sources_do_not_overtake_a_merge(place: Place) -> None:
+    first, second = place.run([{"id": 1}], source_name="one"), place.run([{"id": 2}], source_name="two")
+    second.load()
+    first.load()
+    assert place.query("SELECT id FROM datasets ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_read_is_dated_by_the_clock_of_the_server(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    # This worker is a day fast, in what it reads and in what it merges.
+    now = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr("dlt.common.storages.load_package.precise_time", lambda: now() + 86_400)
+        patch.setattr("include.load.destinations.postgres.newest.time", SimpleNamespace(time=lambda: now() + 86_400))
+        place.load({"id": 1, "v": 1}, source_name="one")
+    place.load({"id": 1, "v": 2}, source_name="one")
+    assert place.query("SELECT v FROM datasets") == [(2,)]

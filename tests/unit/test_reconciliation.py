@@ -1,7 +1,9 @@
-"""A load is compared with what was read: rows that are missing fail the run, rows that others wrote do not."""
+"""A load into a destination without transactions is counted afterwards: what is missing or too much fails the run.
 
-from collections.abc import Hashable, Iterator
-from typing import Any
+What is proven before the commit is in tests/faults/test_proven_before_the_commit.py.
+"""
+
+from collections.abc import Iterator
 
 import duckdb
 import pytest
@@ -9,9 +11,8 @@ import pytest
 from include.configure.choices import SyncModeName
 from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
-from include.extract.completeness import ReadProgress
-from include.extract.key_set import KeySet
-from include.prove.reconciliation import KEYS_PER_QUERY, reconcile
+from include.load.proof import LoadProof
+from include.prove.reconciliation import reconcile
 from tests.support.api_server import ApiServer, numbered
 from tests.unit.conftest import Loader
 
@@ -22,11 +23,10 @@ def server() -> Iterator[ApiServer]:
         yield server
 
 
-def check(loader: Loader, mode: SyncModeName = "merge", key: str = "id", ids: set[Hashable] | None = None) -> int:
-    """Reconcile the last load."""
-    progress = loader.progress if ids is None else ReadProgress(ids=KeySet(ids))
-    load_ids = loader.pipeline.last_trace.last_load_info.loads_ids
-    return reconcile(loader.pipeline.dataset(), "datasets", [key], SYNC_MODES[mode], load_ids, progress)
+def check(loader: Loader, mode: SyncModeName = "merge") -> int:
+    """Reconcile the last load, of which nothing was proven before its commit."""
+    proof = LoadProof("datasets", SYNC_MODES[mode], "source", None, loader.progress)
+    return reconcile(proof, loader.pipeline.dataset(), loader.pipeline.last_trace.last_load_info.loads_ids)
 
 
 def change(loader: Loader, sql: str) -> None:
@@ -60,54 +60,34 @@ def test_rows_that_are_missing_fail_the_run_with_their_number(
 ) -> None:
     loader.run(server)
     change(loader, f"DELETE FROM datasets WHERE {gone}")
-    with pytest.raises(TransientError, match=f"150 records were read .* {missing} of them are not in the table"):
+    with pytest.raises(
+        TransientError, match=f"150 records were read .* {missing} of them are missing .* is in the table"
+    ):
         check(loader)
 
 
-def test_rows_that_another_run_has_written_since_are_there(loader: Loader, server: ApiServer) -> None:
+def test_rows_that_are_too_many_fail_the_run(loader: Loader, server: ApiServer) -> None:
     loader.run(server)
-    change(loader, "UPDATE datasets SET _dlt_load_id = 'of another run' WHERE id < 60")
-    assert check(loader) == 90
-
-
-def test_missing_rows_are_not_hidden_by_those_of_another_run(loader: Loader, server: ApiServer) -> None:
-    loader.run(server)
-    change(loader, "UPDATE datasets SET _dlt_load_id = 'of another run' WHERE id < 60")
-    change(loader, "DELETE FROM datasets WHERE id IN (3, 149)")
-    with pytest.raises(TransientError, match=" 2 of them are not"):
+    change(loader, "INSERT INTO datasets SELECT * REPLACE (_dlt_id || '_' AS _dlt_id) FROM datasets WHERE id < 3")
+    with pytest.raises(
+        TransientError, match="150 records were read from the API, and 153 rows are in the table `datasets`"
+    ):
         check(loader)
 
 
-@pytest.mark.parametrize(
-    "ids",
-    [
-        ["a", "b'c", "d\\", 'e"f', "é", "日本", "%s", "{x}", "a;--", ":name", "?"],
-        [0, -1, 2**63 - 1],
-        [1.5, -2.25, 1e300],
-        ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"],
-        ["2024-01-01", "2024-01-02"],
-        [2**70, 2**70 + 1],
-    ],
-    ids=["texts", "integers", "fractions", "timestamps", "dates", "large integers"],
-)
-def test_keys_of_every_kind_are_found_again(loader: Loader, server: ApiServer, ids: list[Any]) -> None:
-    server.records = [{"id": value} for value in ids]
+def test_records_that_did_not_change_count_in_history(loader: Loader, server: ApiServer) -> None:
+    loader.run(server, mode="scd2")
+    assert check(loader, "scd2") == 150
+    server.records = [*numbered(149), {"id": 149, "name": "changed"}]
+    loader.run(server, mode="scd2")
+    assert check(loader, "scd2") == 1
+    change(loader, "DELETE FROM datasets WHERE id = 3")
+    with pytest.raises(TransientError, match=" 1 of them are missing"):
+        check(loader, "scd2")
+
+
+def test_what_was_proven_before_the_commit_is_not_asked_again(loader: Loader, server: ApiServer) -> None:
     loader.run(server)
-    change(loader, "UPDATE datasets SET _dlt_load_id = 'of another run'")
-    assert check(loader) == 0
-
-
-@pytest.mark.parametrize("key", ["datasetId", "ID", "dataset-id", "order", "id 1"])
-def test_a_key_is_found_under_the_name_of_its_column(loader: Loader, server: ApiServer, key: str) -> None:
-    server.records = [{key: number} for number in range(5)]
-    loader.run(server, primary_key=key)
-    change(loader, "UPDATE datasets SET _dlt_load_id = 'of another run'")
-    assert check(loader, key=key) == 0
-
-
-def test_more_keys_than_one_statement_takes_are_looked_for(loader: Loader, server: ApiServer) -> None:
-    server.records = numbered(2 * KEYS_PER_QUERY + 1)
-    loader.run(server)
-    change(loader, f"DELETE FROM datasets WHERE id IN (0, {KEYS_PER_QUERY}, {2 * KEYS_PER_QUERY})")
-    with pytest.raises(TransientError, match=" 3 of them are not"):
-        check(loader)
+    proof = LoadProof("datasets", SYNC_MODES["merge"], "source", None, loader.progress, loaded_rows=150)
+    change(loader, "DROP TABLE datasets")
+    assert reconcile(proof, loader.pipeline.dataset(), ["load"]) == 150

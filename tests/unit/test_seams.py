@@ -64,12 +64,12 @@ from include.load.destinations.mysql.client import ExactKeys, OneStepClient, One
 from include.load.destinations.postgres.client import (
     SideBySideClient,
     StagedStatementsJob,
-    _MergeUnderLock,
-    _ReplaceUnderLock,
     side_by_side_postgres,
 )
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.destinations.sqlite.client import ProvenClient, proven_sqlite
 from include.load.known_table import forget_keys
+from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
 
@@ -87,16 +87,16 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
             "_get_column_hints_sql",
             "_update_schema_in_storage",
             "_commit_schema_update",
-            "_create_merge_followup_jobs",
-            "_create_replace_followup_jobs",
         },
     ),
     (LeanClient, DuckDbClient, {"create_load_job"}),
-    (OneStepClient, SqlalchemyJobClient, {"_create_merge_followup_jobs"}),
-    (_MergeUnderLock, sql_jobs.SqlMergeFollowupJob, {"generate_sql"}),
-    (_ReplaceUnderLock, sql_jobs.SqlStagingReplaceFollowupJob, {"generate_sql"}),
+    (OneStepClient, SqlalchemyJobClient, {"create_load_job", "_create_merge_followup_jobs"}),
+    (ProvenClient, SqlalchemyJobClient, {"create_load_job"}),
+    (ProvenStatementsJob, job_client_impl.SqlLoadJob, {"maybe_transaction"}),
+    # Stands before dlt's factory of each.
+    (ProvenDestination, reference.Destination, {"client", "destination_type"}),
     (OneStepMerge, sqlalchemy_merge.SqlalchemyMergeFollowupJob, {"generate_sql"}),
-    (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run"}),
+    (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run", "maybe_transaction"}),
     # What the two have in common stands before dlt's job of each.
     (_WithAllMemoryIfNeeded, DuckDbCopyJob, {"run"}),
     (_WithAllMemoryIfNeeded, job_client_impl.SqlLoadJob, {"run"}),
@@ -104,6 +104,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities"}),
     (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
     (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities"}),
+    (proven_sqlite, sqlalchemy_factory.sqlalchemy, {"client_class"}),
     (JsonbTypeMapper, postgres_factory.PostgresTypeMapper, {"to_destination_type"}),
     (ExactKeys, sqlalchemy_types.MysqlVariantTypeMapper, {"db_type_from_text_type"}),
     (
@@ -184,7 +185,6 @@ def test_dlt_calls_what_is_overridden() -> None:
         "self._update_schema_in_storage(self.schema)": SqlJobClientBase._execute_schema_update_sql,
         "self._commit_schema_update(": SqlJobClientBase._update_schema_in_storage,
         "self._create_merge_followup_jobs(": SqlJobClientBase.create_table_chain_completed_followup_jobs,
-        "self._create_replace_followup_jobs(": SqlJobClientBase.create_table_chain_completed_followup_jobs,
         "self._make_create_table(": SqlJobClientBase._get_table_update_sql,
         "capabilities.supports_transactions": job_client_impl.SqlLoadJob.maybe_transaction,
         "capabilities.supports_truncate_command": SqlClientBase._truncate_table_sql,
@@ -219,7 +219,7 @@ def test_the_statements_of_a_merge_are_made_in_one_place_and_run_in_one_transact
     for job in (sql_jobs.SqlMergeFollowupJob, sql_jobs.SqlStagingReplaceFollowupJob):
         assert list(inspect.signature(job.generate_sql).parameters) == ["table_chain", "sql_client"]
     assert "cls.generate_sql(table_chain, sql_client)" in inspect.getsource(sql_jobs.SqlFollowupJob.from_table_chain)
-    # The lock that the first statement takes lasts as long as the transaction does.
+    # The lock is taken before the first statement, and lasts as long as the transaction does.
     assert "with self.maybe_transaction(sql)" in inspect.getsource(job_client_impl.SqlLoadJob.run)
     assert "self.capabilities.supports_multiple_statements" in inspect.getsource(SqlClientBase.execute_many)
     capabilities = side_by_side_postgres(_NOWHERE).capabilities()

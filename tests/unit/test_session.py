@@ -17,7 +17,7 @@ import pytest
 import requests
 from dlt.extract.exceptions import ResourceExtractionError
 
-from include.errors import ConfigurationError, ResponseShapeError, TransientError
+from include.errors import ConfigurationError, PermanentError, ResponseShapeError, TransientError
 from include.extract import response as answers
 from include.extract import session as http_client
 from include.extract.failures import raise_failure, retry_after_seconds
@@ -294,6 +294,16 @@ def test_a_redirect_to_the_same_host_over_tls_is_not_refused(dlt_home: Path) -> 
             assert session.get_redirect_target(response) == target
 
 
+@pytest.mark.parametrize("location", ["/caf\xe9", "http://\xe9\xe9.example/"])
+def test_a_location_that_is_no_utf_8_is_an_address_like_any_other(
+    loader: Loader, server: ApiServer, waits: list[float], location: str
+) -> None:
+    server.fail(1, Answer(302, headers={"Location": location}))
+    failure = failure_of(lambda: loader.read(server))
+    assert isinstance(failure, PermanentError)
+    assert waits == []
+
+
 def test_a_failing_page_behind_a_redirect_is_asked_for_four_times_at_most(
     loader: Loader, server: ApiServer, waits: list[float]
 ) -> None:
@@ -397,6 +407,21 @@ def test_a_connection_is_used_for_more_than_one_page(dlt_home: Path, server: Api
     assert len({request.client_port for request in server.requests}) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"message": "no"}', gzip.compress(b"no")[:-9], gzip.compress(bytes(200_000_000))],
+    ids=["not packed", "half", "bomb"],
+)
+@pytest.mark.parametrize(("status", "asked"), [(401, 1), (503, 4)])
+def test_an_error_whose_body_cannot_be_unpacked_is_known_by_its_status(
+    loader: Loader, server: ApiServer, waits: list[float], body: bytes, status: int, asked: int
+) -> None:
+    server.fail(99, Answer(status, body, {"Content-Encoding": "gzip"}))
+    failure = failure_of(lambda: loader.read(server))
+    assert f"answered {status}" in str(failure)
+    assert server.count() == asked
+
+
 # Half of an answer, and none
 
 
@@ -410,8 +435,22 @@ def test_a_connection_is_used_for_more_than_one_page(dlt_home: Path, server: Api
         Answer(200, gzip.compress(b'{"data": []}')[:-9], {"Content-Encoding": "gzip"}),
         Answer(200, b'7\r\n{"data"\r\n', {"Transfer-Encoding": "chunked", "Content-Length": ""}, cut_after=99),
         Answer(200, ""),
+        Answer(200, " \r\n"),
+        Answer(206, '{"data": [{"id": 1}, {"id": 2}'),
+        Answer(203, ""),
     ],
-    ids=["between records", "in a name", "closed", "announced whole", "packed", "chunks", "empty"],
+    ids=[
+        "between records",
+        "in a name",
+        "closed",
+        "announced whole",
+        "packed",
+        "chunks",
+        "empty",
+        "blank",
+        "206",
+        "203",
+    ],
 )
 def test_half_of_an_answer_is_asked_for_again(
     loader: Loader, server: ApiServer, waits: list[float], broken: Answer

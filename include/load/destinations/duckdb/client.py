@@ -21,9 +21,9 @@ from dlt.destinations.exceptions import DatabaseTransientException
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 from dlt.destinations.impl.duckdb.factory import duckdb
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
-from dlt.destinations.job_client_impl import SqlLoadJob
 
 from include.load import sql
+from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 MEMORY_AT_FIRST = "100MB"
 
@@ -63,7 +63,7 @@ class FileJob(_WithAllMemoryIfNeeded, DuckDbCopyJob):
     """A file into its staging table, or its table."""
 
 
-class StatementsJob(_WithAllMemoryIfNeeded, SqlLoadJob):
+class StatementsJob(_WithAllMemoryIfNeeded, ProvenStatementsJob):
     """The merge or the replacement."""
 
 
@@ -88,7 +88,7 @@ def _allow_all_memory(client: DuckDbSqlClient) -> None:
     client.execute_sql(f"SET GLOBAL memory_limit = {sql.literal(limit, 'duckdb')}")
 
 
-class lean_duckdb(duckdb):  # dlt names its destinations in lower case
+class lean_duckdb(ProvenDestination, duckdb):  # dlt names its destinations in lower case
     """dlt's `duckdb`, configured under `destination.duckdb` like it."""
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:

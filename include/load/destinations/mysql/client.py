@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest
+from dlt.common.destination.client import FollowupJobRequest, LoadJob
 from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema.typing import TColumnSchema
 from dlt.destinations.impl.sqlalchemy.configuration import SqlalchemyClientConfiguration
@@ -20,6 +20,8 @@ from dlt.destinations.impl.sqlalchemy.factory import sqlalchemy
 from dlt.destinations.impl.sqlalchemy.merge_job import SqlalchemyMergeFollowupJob
 from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
 from dlt.destinations.impl.sqlalchemy.type_mapper import MysqlVariantTypeMapper
+
+from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 
 class ExactKeys(MysqlVariantTypeMapper):
@@ -56,7 +58,15 @@ class OneStepMerge(SqlalchemyMergeFollowupJob):
 
 
 class OneStepClient(SqlalchemyJobClient):
-    """dlt's client, with our merge."""
+    """dlt's client, with our merge and our job for it."""
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        """The job for the file."""
+        if ProvenStatementsJob.is_sql_job(file_path):
+            return ProvenStatementsJob(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
         for table in table_chain:
@@ -64,7 +74,7 @@ class OneStepClient(SqlalchemyJobClient):
         return [OneStepMerge.from_table_chain(table_chain, self.sql_client)]
 
 
-class one_step_mysql(sqlalchemy):  # dlt names its destinations in lower case
+class one_step_mysql(ProvenDestination, sqlalchemy):  # dlt names its destinations in lower case
     """dlt's `sqlalchemy`, configured under `destination.sqlalchemy` like it."""
 
     @property

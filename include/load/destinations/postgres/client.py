@@ -10,23 +10,20 @@ both insert them: neither transaction sees what the other deleted (ran; tests/sc
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest, LoadJob, StateInfo
+from dlt.common.destination.client import LoadJob, StateInfo
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TSchemaTables
 from dlt.destinations.impl.postgres.factory import postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient
-from dlt.destinations.job_client_impl import SqlLoadJob
-from dlt.destinations.sql_client import SqlClientBase
-from dlt.destinations.sql_jobs import SqlMergeFollowupJob, SqlStagingReplaceFollowupJob
 
 from include.errors import TransientError
-from include.load.destinations.postgres import locks
+from include.load.destinations.postgres import locks, newest
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.proof import ProvenDestination, ProvenStatementsJob
 from include.load.schema_union import check_collision, knows_all, union
 
 # A staging table with a row, which a crash of the server empties like the others.
@@ -56,6 +53,8 @@ class SideBySideClient(PostgresClient):
                 check_collision(self.schema, stored)
             if self.in_staging_dataset_mode:
                 self._stage_a_witness()
+            else:
+                newest.make_table(self.sql_client)
             # dlt says None, and leaves it out of its types.
             return super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
 
@@ -123,12 +122,6 @@ class SideBySideClient(PostgresClient):
             return StagedStatementsJob(file_path)
         return super().create_load_job(table, file_path, load_id, restore)
 
-    def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
-        return [_MergeUnderLock.from_table_chain(table_chain, self.sql_client)]
-
-    def _create_replace_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
-        return [_ReplaceUnderLock.from_table_chain(table_chain, self.sql_client)]
-
     @contextmanager
     def _tables_locked(self) -> Iterator[None]:
         with locks.session(self.sql_client.credentials) as cursor:
@@ -136,7 +129,7 @@ class SideBySideClient(PostgresClient):
             yield
 
 
-class StagedStatementsJob(SqlLoadJob):
+class StagedStatementsJob(ProvenStatementsJob):
     """The merge or the replacement. Raises TransientError when the server has crashed since the rows were staged."""
 
     def run(self) -> None:
@@ -149,28 +142,27 @@ class StagedStatementsJob(SqlLoadJob):
                 "PostgreSQL has restarted since this run staged its rows, and has emptied the staging tables. Nothing of this "
                 "run was loaded; the next try reads and stages again."
             )
-        super().run()
+        try:
+            super().run()
+        except newest.Superseded as newer:
+            assert self.proof
+            self.proof.supersede(newer.load_id)
+
+    @contextmanager
+    def maybe_transaction(self, sql: str) -> Iterator[None]:
+        """dlt's transaction, under the table's lock from its first statement to its commit."""
+        with super().maybe_transaction(sql):
+            with self.names_of_the_dataset() as client:
+                locks.lock_until_commit(client, f"table {client.make_qualified_table_name(self._load_table['name'])}")
+                if self.proof:
+                    newest.keep_newest(client, self.proof, self._schema, self._load_id)
+            yield
+            if self.proof:
+                with self.names_of_the_dataset() as client:
+                    newest.note_merged(client, self.proof, self._load_id)
 
 
-class _MergeUnderLock(SqlMergeFollowupJob):
-    @classmethod
-    def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
-        return [_table_locked(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
-
-
-class _ReplaceUnderLock(SqlStagingReplaceFollowupJob):
-    @classmethod
-    def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> list[str]:
-        return [_table_locked(table_chain, sql_client), *super().generate_sql(table_chain, sql_client)]
-
-
-def _table_locked(table_chain: Sequence[PreparedTableSchema], sql_client: SqlClientBase[Any]) -> str:
-    # dlt runs the statements of one job in one transaction.
-    table = sql_client.make_qualified_table_name(str(table_chain[0]["name"]))
-    return locks.lock_until_commit(f"table {table}")
-
-
-class side_by_side_postgres(postgres):  # dlt names its destinations in lower case
+class side_by_side_postgres(ProvenDestination, postgres):  # dlt names its destinations in lower case
     """dlt's `postgres`, configured under `destination.postgres` like it."""
 
     @property

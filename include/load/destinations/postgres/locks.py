@@ -1,6 +1,6 @@
 """PostgreSQL's advisory locks (its manual, 13.3.5), by names that people can read. The server frees them when a run dies.
 
-In: a name, and a cursor or a job's SQL. Out: the lock, of a session or until the transaction's end. Each kind of lock
+In: a name, and a cursor or dlt's client. Out: the lock, of a session or until the transaction's end. Each kind of lock
 names itself ("ddl …", "table …", "staging …"): a run's staging schema is in use all the while that its tables are made.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg2
 
-from include.load import sql
+from include.load.waiting import waiting_for
 
 # hashtextextended: the 64-bit key that an advisory lock takes.
 _LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
@@ -35,7 +35,8 @@ def session(credentials: Any) -> Iterator[Any]:
 
 def lock(cursor: Any, name: str) -> None:
     """Wait for the lock, and hold it until the session ends."""
-    cursor.execute(_LOCK, (name,))
+    with waiting_for(f"the lock `{name}` of PostgreSQL"):
+        cursor.execute(_LOCK, (name,))
 
 
 @contextmanager
@@ -50,6 +51,7 @@ def lock_if_free(cursor: Any, name: str) -> Iterator[bool]:
             cursor.execute(_UNLOCK, (name,))
 
 
-def lock_until_commit(name: str) -> str:
-    """A statement that waits for the lock and holds it until its transaction ends."""
-    return f"SELECT pg_advisory_xact_lock(hashtextextended({sql.literal(name, 'postgres')}, 0));"
+def lock_until_commit(client: Any, name: str) -> None:
+    """Wait for the lock, in a transaction of dlt's SQL `client`, and hold it until that ends."""
+    with waiting_for(f"the lock `{name}` of PostgreSQL"):
+        client.execute_sql("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", name)

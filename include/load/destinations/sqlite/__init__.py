@@ -5,12 +5,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.configure.connections import ConnectionFields
 from include.load.kind import DestinationKind, DestinationValues, Values, extras
 from include.load.left_over import place_of_its_own
 from include.load.local_file import DATABASE_FILE, absolute, check_database_file, lock_beside
+
+if TYPE_CHECKING:
+    from dlt.common.destination import Destination
 
 
 class Kind(DestinationKind):
@@ -28,6 +31,12 @@ class Kind(DestinationKind):
     def complete(self, given: ConnectionFields, credentials: Values, options: Values) -> None:
         """Refuse what is no file."""
         check_database_file(given, credentials)
+
+    def open(self, **settings: Any) -> "Destination[Any, Any]":
+        """Our own."""
+        from include.load.destinations.sqlite.client import proven_sqlite
+
+        return proven_sqlite(destination_name="sqlalchemy", **settings)
 
     def lock(self, values: DestinationValues, dataset_name: str) -> AbstractContextManager[object]:
         """The lock of the file."""

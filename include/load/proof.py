@@ -1,0 +1,176 @@
+"""The proof that a load is in its table: as many rows are staged as were read, and what is staged is what the table then has.
+
+In: what the read saw, and dlt's open client. Out: the rows of the load; or an error. Where the destination has transactions it is
+asked in that of the merge, so that the error undoes it: `ProvenStatementsJob`, by a factory that is a `ProvenDestination`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dlt.common.destination.client import JobClientBase
+from dlt.common.destination.reference import DestinationReference
+from dlt.common.schema import Schema
+from dlt.common.schema.typing import TTableSchema
+from dlt.common.schema.utils import (
+    get_first_column_name_with_prop,
+    get_nested_tables,
+    get_validity_column_names,
+    has_table_seen_data,
+)
+from dlt.destinations.job_client_impl import SqlLoadJob
+
+from include.decide.sync_mode import SyncMode
+from include.errors import TransientError
+from include.extract.completeness import ReadProgress
+from include.load import sql
+
+
+@dataclass
+class LoadProof:
+    """What one load has to prove. Made before the read, which fills in `read`; the merge fills in the rest."""
+
+    table: str
+    mode: SyncMode
+    source: str
+    """Where the records come from (`extract.source.name_of_source`)."""
+    cursor_path: str | None
+    read: ReadProgress
+    superseded_rows: int = 0
+    """Records that the table had in a newer version: they were not merged."""
+    loaded_rows: int | None = None
+    """Rows of the table that carry the load's id; None: nothing has been proven before the commit."""
+
+    superseded_by: str | None = None
+    """The load that has merged a newer snapshot: nothing of this one was merged."""
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the load's report has to say of it, by name."""
+        notes = {"superseded_by": self.superseded_by, "superseded_rows": self.superseded_rows}
+        return {name: value for name, value in notes.items() if value}
+
+    def supersede(self, load_id: str) -> None:
+        """Nothing was merged, because of what this load has merged."""
+        self.superseded_by, self.loaded_rows = load_id, 0
+
+    def check(self, client: Any, schema: Schema, load_id: str) -> None:
+        """Compare, on the connection of dlt's SQL `client`, after the merge and before its commit.
+
+        Raises TransientError where the counts differ: the merge is undone, and another try reads and stages anew.
+        """
+        table, staged = client.get_qualified_table_names(self.table)
+        rows = self.read.rows - self.superseded_rows
+        # A retry within dlt's load has not proven anything yet.
+        self.loaded_rows = None
+        self._compare("were staged for", _count(client, staged), rows)
+        of_load = f"{client.escape_column_name('_dlt_load_id')} = {sql.literal(load_id)}"
+        loaded = _count(client, table, of_load)
+        if self.mode.name == "scd2":
+            # Records that did not change stay under the load that brought them.
+            self._check_versions(client, schema, rows)
+        else:
+            self._compare("are in", loaded, rows)
+        if children := [one for one in get_nested_tables(schema.tables, self.table)[1:] if has_table_seen_data(one)]:
+            # Where the table has nothing but this load, all child rows are of it.
+            self._check_children(client, schema, children, is_whole=_count(client, table) == rows)
+        self.loaded_rows = loaded
+
+    def _check_versions(self, client: Any, schema: Schema, rows: int) -> None:
+        table, staged = client.get_qualified_table_names(self.table)
+        description = schema.tables[self.table]
+        _, until = get_validity_column_names(description)
+        version = _column(client, description, "x-row-version")
+        active = f"{client.escape_column_name(until)} IS NULL"
+        self._compare("are valid in", _count(client, table, active), rows)
+        self._compare(
+            "are valid in", _count(client, table, f"{active} AND {version} IN (SELECT {version} FROM {staged})"), rows
+        )
+
+    def _check_children(self, client: Any, schema: Schema, children: list[TTableSchema], is_whole: bool) -> None:
+        _, staged_roots = client.get_qualified_table_names(self.table)
+        # In history, the version of a row is its key.
+        row_key = _column(client, schema.tables[self.table], "row_key", "x-row-version")
+        for description in children:
+            table, staged = client.get_qualified_table_names(description["name"])
+            root_key = _column(client, description, "root_key")
+            of_load = "" if is_whole else f"{root_key} IN (SELECT {row_key} FROM {staged_roots})"
+            found, expected = _count(client, table, of_load), _count(client, staged)
+            if found != expected:
+                raise TransientError(
+                    f"The load is not whole: {expected} rows were staged for the child table `{description['name']}`, and it has "
+                    f"{found} of them. Nothing of this run was loaded; another try reads and stages again."
+                )
+
+    def _compare(self, where: str, found: int, rows: int) -> None:
+        if found != rows:
+            raise TransientError(
+                f"{self.difference(where, found, rows)} Nothing of this run was loaded; another try reads again."
+            )
+
+    def difference(self, where: str, found: int, rows: int) -> str:
+        """What differs, as a sentence. `where`: what is said of the rows that were counted, before the table's name."""
+        if found < rows:
+            return (
+                f"The load is incomplete: {rows} records were read from the API, {rows - found} of them are missing among those "
+                f"that {where} the table `{self.table}`."
+            )
+        return f"The load is not exact: {rows} records were read from the API, and {found} rows {where} the table `{self.table}`."
+
+
+def _column(client: Any, table: TTableSchema, *hints: Any) -> str:
+    """The column with the first of these hints that there is, as SQL."""
+    found = (get_first_column_name_with_prop(table, hint) for hint in hints)
+    return str(client.escape_column_name(next(name for name in found if name)))
+
+
+def _count(client: Any, table: str, condition: str = "") -> int:
+    where = f" WHERE {condition}" if condition else ""
+    ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {table}{where}")
+    return int(rows)
+
+
+class ProvenStatementsJob(SqlLoadJob):
+    """The merge or the replacement, of which nothing stays unless the table then has what was read."""
+
+    @contextmanager
+    def maybe_transaction(self, sql: str) -> Iterator[None]:
+        """dlt's transaction around the statements, with the proof at its end."""
+        with super().maybe_transaction(sql):
+            yield
+            if proof := self.proof:
+                with self.names_of_the_dataset() as client:
+                    proof.check(client, self._schema, self._load_id)
+
+    @contextmanager
+    def names_of_the_dataset(self) -> Iterator[Any]:
+        """dlt's SQL client, which names the dataset's tables meanwhile: dlt runs this job while it names those of the staging."""
+        client, config = self._job_client.sql_client, self._job_client.config
+        with client.with_alternative_dataset_name(config.normalize_dataset_name(self._schema)):
+            yield client
+
+    @property
+    def proof(self) -> LoadProof | None:
+        """What is to be proven of this job's table; None: nobody has asked."""
+        proof: LoadProof | None = getattr(self._job_client, "proof", None)
+        return proof if proof and self._load_table["name"] == proof.table else None
+
+
+class ProvenDestination:
+    """Stands before dlt's factory of a destination whose clients make `ProvenStatementsJob`s."""
+
+    proof: LoadProof | None = None
+    """What loads by this destination have to prove; None: nothing."""
+
+    @property
+    def destination_type(self) -> str:
+        """That of dlt's factory: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
+        of_dlt = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("dlt.destinations."))
+        return DestinationReference.normalize_type(f"{of_dlt.__module__}.{of_dlt.__qualname__}")
+
+    def client(self, schema: Schema, initial_config: Any = None) -> Any:
+        """dlt's client, which has the proof."""
+        client: JobClientBase = super().client(schema, initial_config)  # type: ignore[misc]
+        client.proof = self.proof  # type: ignore[attr-defined]
+        return client
