@@ -43,6 +43,7 @@ class Tables:
     def __init__(self, home: Path, nested: str = "tables") -> None:
         self.nested = nested
         self.rows: dict[str, list[Record]] = {}
+        self._known: Any = {}
         self.pipeline = dlt.pipeline(
             f"names{next(_numbers)}",
             destination=dlt.destinations.duckdb(":memory:"),
@@ -81,11 +82,13 @@ class Tables:
                     continue
                 self.rows.setdefault(table, []).extend(pq.read_table(job.file_path).to_pylist())
             self.pipeline._get_load_storage().normalized_packages.delete_package(load_id)
+        # Once: dlt reads the file, and hashes all that is in it, each time that it is asked.
+        self._known = self.pipeline.default_schema.tables
         return self
 
     def columns(self, table: str = "datasets") -> dict[str, Any]:
         """The columns of the table, with dlt's hints."""
-        return dict(self.pipeline.default_schema.tables[table]["columns"])
+        return dict(self._known[table]["columns"])
 
     def fields(self, table: str = "datasets") -> dict[str, list[str]]:
         """Which field each column holds that is not the loader's own."""
@@ -104,7 +107,7 @@ class Tables:
                 continue
             shown = json.loads(found) if columns[name]["data_type"] == "json" else found
             value = put(value, columns[name]["x-field"], shown)
-        for name, child in self.pipeline.default_schema.tables.items():
+        for name, child in self._known.items():
             if child.get("parent") != table:
                 continue
             below = [each for each in self.rows.get(name, ()) if each["_dlt_parent_id"] == row["_dlt_id"]]

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
+from include.load.destinations.postgres import locks
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.kinds import kinds
 from include.load.left_over import MARK
@@ -83,6 +84,17 @@ def test_a_schema_of_another_role_is_a_log_line(
     assert f"has left `{DEAD}`, and this run may not drop it (must be owner of schema {DEAD})" in line
     assert "\n" not in line
     # Its owner may.
+    run(database, dlt_home, "postgres")
+    assert schemas(database) == set()
+
+
+def test_the_staging_of_a_live_run_is_left_alone(database: Any, dlt_home: Path) -> None:
+    leave(database, DEAD)
+    # As long as it lives, a run holds the lock that is named like its schema.
+    locks.lock(database, f"staging {DEAD}")
+    run(database, dlt_home, "postgres")
+    assert schemas(database) == {DEAD}
+    database.execute("SELECT pg_advisory_unlock_all()")
     run(database, dlt_home, "postgres")
     assert schemas(database) == set()
 
