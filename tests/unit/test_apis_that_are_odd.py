@@ -175,6 +175,8 @@ def test_the_same_before_the_end_is_an_error(loader: Loader, server: ApiServer, 
     behaves(server, lambda _, request: BEYOND[what] if (request.offset or 0) >= 200 else None, 250)
     failure = refusal(loader, server, overlap=False)
     assert isinstance(failure, PermanentError), failure
+    # At once, for what came, and not in a later pass for what is missing.
+    assert loader.progress.passes == 1
 
 
 def test_a_500_beyond_the_end_is_the_end_where_all_is_read(

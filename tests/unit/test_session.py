@@ -354,6 +354,11 @@ def test_integers_beyond_64_bits_keep_every_digit_as_text() -> None:
     assert found == [0, 2**63 - 1, -(2**63), *map(decimal, numbers[3:])]
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**64, -(2**64), 10**22 + 1, 10**40 + 1])
+def test_one_integer_beyond_64_bits_is_found_among_short_ones(number: int) -> None:
+    assert parse_json(body(f'[1, {number}, 2, "{number}"]'.encode())) == [1, f"{number}", 2, f"{number}"]
+
+
 def decimal(number: int) -> str:
     """`str`, without Python's limit of 4,300 digits."""
     return f"1{'0' * 5000}" if number == 10**5000 else str(number)

@@ -111,7 +111,13 @@ def test_a_compressed_body_is_unpacked(session: requests.Session) -> None:
 
 def test_chunks_trailers_and_early_heads_are_taken_apart(session: requests.Session) -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n"
-    chunks = b"HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n" + BODY[:6] + b"\r\n6\r\n" + BODY[6:]
+    # Closed, and said so: a kept connection would be used again before its end is seen.
+    chunks = (
+        b"HTTP/1.1 200 Fine\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n"
+        + BODY[:6]
+        + b"\r\n6\r\n"
+        + BODY[6:]
+    )
     with canned(early + chunks + b"\r\n0\r\nX-After: 2\r\n\r\n", chunks) as (url, _):
         response = session.get(url)
         assert (response.content, response.reason) == (BODY, "Fine")
