@@ -18,7 +18,7 @@ import requests
 from include.apis.names import API_CONN_ID
 from include.errors import PermanentError, TransientError
 from include.extract.limits import ERROR_BODY_BYTES, SAID_CHARACTERS
-from include.redaction import redact, shown
+from include.redaction import cleaned, redact, shown
 
 # The longest wait that is believed: a week (as in `retry_policy`).
 LONGEST_WAIT_SECONDS = 7 * 24 * 60 * 60
@@ -135,11 +135,12 @@ def _bounded(seconds: float) -> float | None:
 
 
 def _sentence(response: requests.Response, wait_seconds: float | None = None) -> str:
-    reason = shown(redact(str(response.reason or "")), SAID_CHARACTERS)
+    reason = shown(cleaned(str(response.reason or "")), SAID_CHARACTERS)
     answer = f"{address_of(response.request)} answered {response.status_code} {reason}".rstrip()
     if wait_seconds:
         answer = f"{answer} and asks to come back in {wait_seconds:.0f} s"
-    said = shown(redact(_said(response)).strip(), SAID_CHARACTERS).rstrip(".")
+    # Also without queries: some name the whole address that was asked for.
+    said = shown(cleaned(_said(response)).strip(), SAID_CHARACTERS).rstrip(".")
     return f"{answer}: {said}." if said else f"{answer}."
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qs
 
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
@@ -53,7 +54,9 @@ def api_source(
     """
     if options.api_key:
         register(options.api_key)
-    register_values(options.params, but=(resource.name, options.cursor_path, *options.key_paths))
+    # Some write parameters behind the path.
+    of_path = parse_qs(options.path.partition("?")[2])
+    register_values([options.params, of_path], but=(resource.name, options.cursor_path, *options.key_paths))
     read = WholeRead(progress or ReadProgress(), options.total_path)
     paginator = _paginator(read, options)
     session = open_session(
@@ -98,10 +101,11 @@ def _end_read(session: ApiSession, read: WholeRead) -> None:
 
 def name_of_source(options: SourceOptions) -> str:
     """Where the records come from: address and path, and a digest of the fixed parameters, whose values may be secrets."""
-    address = f"{options.base_url}/{options.path.lstrip('/')}"
-    if not options.params:
+    address, _, query = f"{options.base_url}/{options.path.lstrip('/')}".partition("?")
+    params = json.dumps(options.params, sort_keys=True, default=str) if options.params else ""
+    if not params and not query:
         return address
-    params = json.dumps(options.params, sort_keys=True, default=str)
+    params += query
     return f"{address} ({hashlib.sha256(params.encode()).hexdigest()[:12]})"
 
 

@@ -180,6 +180,7 @@ TOGETHER = [
     ("a__b", "a_b", "a__b__"),
     ("", " ", "_empty"),
     ("%$", "$%"),
+    ("__", "____", "_"),
     ("a" * 80, "a" * 79 + "A"),
     ("x", "X", "x_2"),
     ("value", "Value"),
@@ -205,6 +206,16 @@ def test_nor_in_one_child_table_or_below_objects(dlt_home: Path) -> None:
         for number in range(6)
     ]
     assert_all_there(Tables(dlt_home).load(records), records)
+
+
+@pytest.mark.parametrize("value", [1, {"a": 1}, [1], [{"__": 1}]], ids=str)
+@pytest.mark.parametrize("nested", ["json", "tables"])
+def test_a_field_of_underscores_has_a_name(dlt_home: Path, value: Any, nested: str) -> None:
+    """dlt takes two of them for what stands between names, and makes a column without a name, which no database takes."""
+    records = [{"id": 1, "__": value, "_empty": 2}]
+    tables = Tables(dlt_home, nested).load(records)
+    assert_all_there(tables, records)
+    assert all(name and not name.startswith("C") for table in tables.rows for name in (table, *tables.columns(table)))
 
 
 def test_an_object_and_a_field_with_dots_are_two(dlt_home: Path) -> None:

@@ -219,6 +219,7 @@ class Response:
     """What the paginator takes of a response."""
 
     links: dict[str, Any] = {}
+    headers: dict[str, str] = {}
     status_code = 200
 
     def __init__(self, body: Any, answered_at: float) -> None:

@@ -199,6 +199,14 @@ def test_it_is_one_line_cut_and_without_secrets_queries_and_control_characters()
     assert len(failure) < SAID_CHARACTERS + 100
 
 
+def test_the_address_that_an_api_repeats_is_said_without_its_query() -> None:
+    said = "Cannot GET /v1/datasets?token=foreign&limit=1: is that right?"
+    failure = str(failure_of(answer(400, {"message": said}, reason="No /v1?token=foreign")))
+    assert "foreign" not in failure
+    assert "Cannot GET /v1/datasets?" in failure
+    assert "is that right?" in failure
+
+
 def test_a_huge_error_body_is_cut_before_it_is_looked_at() -> None:
     started = time.process_time()
     failure_of(answer(400, b'{"message": "' + b"\\" * 50_000_000))

@@ -15,12 +15,14 @@ import pytest
 import requests
 from dlt.common import json as dlt_json
 from dlt.common import logger as dlt_logger
+from dlt.extract.exceptions import ResourceExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from include.errors import ConfigurationError
-from include.redaction import STANDS_ALONE_BELOW, forms_of, redact_log_records
+from include.extract.source import name_of_source
+from include.redaction import STANDS_ALONE_BELOW, forms_of, redact, redact_log_records
 from tests.support.api_server import CLOSE, HANG, Answer, ApiServer, Request, numbered, refused_port
-from tests.unit.conftest import Loader
+from tests.unit.conftest import Loader, innermost
 from tests.unit.test_offset_paginator import BAD_BODIES
 from tests.unit.test_redaction import spellings
 
@@ -579,3 +581,19 @@ def test_a_missing_key_is_said_before_anything_is_sent(loader: Loader, server: A
     with pytest.raises(ConfigurationError):
         loader.source(server, api_key=None)
     assert server.requests == []
+
+
+def test_parameters_behind_the_path_are_in_no_message_and_no_report(loader: Loader, server: ApiServer) -> None:
+    server.script(lambda request: Answer(200, {"data": request.query["token"]}))
+    path = "/v1/datasets?token=foreign-token&limit_by=7"
+    with pytest.raises(ResourceExtractionError) as caught:
+        loader.read(server, path=path)
+    failure = innermost(caught.value)
+    assert "The page at /v1/datasets, offset 0," in str(failure)
+    assert "foreign-token" not in str(failure)
+    assert redact("foreign-token") == "***"
+    name = name_of_source(loader.options)
+    assert name.startswith(f"{server.url}/v1/datasets (")
+    assert "foreign" not in name
+    loader.source(server, path=path + "8")
+    assert name_of_source(loader.options) != name

@@ -185,7 +185,8 @@ def shown(field: Field) -> str:
 def _normalized(naming: NamingConvention, field: Field, bare: str) -> tuple[str, ...]:
     if not field:
         return (naming.normalize_identifier(bare),)
-    return tuple(naming.normalize_path(key) if key and not key.isspace() else _NO_NAME for key in field)
+    # Of `__` nothing is left: dlt takes it for what stands between names.
+    return tuple((naming.normalize_path(key) if key and not key.isspace() else "") or _NO_NAME for key in field)
 
 
 def _in_latin(key: str) -> str:

@@ -66,7 +66,7 @@ class WholeOffsetPaginator(OffsetPaginator):
         super().__init__(limit=page_size, offset_param=offset_param, limit_param=limit_param, total_path=None)
         self.read = read
         self._reader = reader
-        self._path = path
+        self._path = path.partition("?")[0]
         self._page_size = page_size
         self._total_is_set = total_is_set
         self._may_overlap = overlap and page_size > 1
