@@ -69,7 +69,7 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
     from include.decide.run import AirflowRun
     from include.decide.sync_mode import SYNC_MODES
     from include.extract.completeness import ReadProgress
-    from include.extract.source import api_source, name_of_source
+    from include.extract.source import api_source, key_columns, name_of_source
     from include.load.destination import open_destination
     from include.load.known_table import known_table
     from include.load.proof import LoadProof
@@ -96,7 +96,9 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
         proof = LoadProof(resource.name, mode, source_name, options.cursor_path, progress)
         destination.prove(proof)
         source = api_source(resource, options, mode, window, run.name, progress)
-        source.resources[resource.name].apply_hints(**destination.hints(mode, options.key_columns, run.name))
+        source.resources[resource.name].apply_hints(
+            **destination.hints(mode, key_columns(options, source.schema), run.name)
+        )
         yield source
         load_ids = loads_of(pipeline)
         dataset = destination.dataset(pipeline, resource.name)
