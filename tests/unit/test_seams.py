@@ -104,7 +104,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (_WithAllMemoryIfNeeded, DuckDbCopyJob, {"run"}),
     (_WithAllMemoryIfNeeded, job_client_impl.SqlLoadJob, {"run"}),
     (ParquetCopyJob, RunnableLoadJob, {"run"}),
-    (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities"}),
+    (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities", "destination_type"}),
     (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
     (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities"}),
     (proven_sqlite, sqlalchemy_factory.sqlalchemy, {"client_class"}),
