@@ -69,6 +69,7 @@ from include.load.destinations.postgres.client import (
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
 from include.load.destinations.sqlite.client import ProvenClient, proven_sqlite
 from include.load.known_table import forget_keys
+from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
@@ -91,6 +92,8 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     ),
     (LeanClient, DuckDbClient, {"create_load_job"}),
     (OneStepClient, SqlalchemyJobClient, {"create_load_job", "_create_merge_followup_jobs"}),
+    # Stands before dlt's client of each.
+    (MadeAgain, SqlJobClientBase, {"update_stored_schema"}),
     (ProvenClient, SqlalchemyJobClient, {"create_load_job"}),
     (ProvenStatementsJob, job_client_impl.SqlLoadJob, {"maybe_transaction"}),
     # Stands before dlt's factory of each.
@@ -101,7 +104,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (_WithAllMemoryIfNeeded, DuckDbCopyJob, {"run"}),
     (_WithAllMemoryIfNeeded, job_client_impl.SqlLoadJob, {"run"}),
     (ParquetCopyJob, RunnableLoadJob, {"run"}),
-    (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities"}),
+    (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities", "destination_type"}),
     (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
     (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities"}),
     (proven_sqlite, sqlalchemy_factory.sqlalchemy, {"client_class"}),
