@@ -105,9 +105,9 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (_WithAllMemoryIfNeeded, job_client_impl.SqlLoadJob, {"run"}),
     (ParquetCopyJob, RunnableLoadJob, {"run"}),
     (side_by_side_postgres, postgres_factory.postgres, {"client_class", "_raw_capabilities", "destination_type"}),
-    (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities"}),
-    (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities"}),
-    (proven_sqlite, sqlalchemy_factory.sqlalchemy, {"client_class"}),
+    (lean_duckdb, duckdb_factory.duckdb, {"client_class", "_raw_capabilities", "destination_type"}),
+    (one_step_mysql, sqlalchemy_factory.sqlalchemy, {"client_class", "adjust_capabilities", "destination_type"}),
+    (proven_sqlite, sqlalchemy_factory.sqlalchemy, {"client_class", "destination_type"}),
     (JsonbTypeMapper, postgres_factory.PostgresTypeMapper, {"to_destination_type"}),
     (ExactKeys, sqlalchemy_types.MysqlVariantTypeMapper, {"db_type_from_text_type"}),
     (
