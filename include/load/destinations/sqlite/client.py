@@ -31,8 +31,3 @@ class proven_sqlite(ProvenDestination, sqlalchemy):  # dlt names its destination
     def client_class(self) -> type[SqlalchemyJobClient]:
         """The client whose loads are proven."""
         return ProvenClient
-
-    @property
-    def destination_type(self) -> str:
-        """dlt's own: it is stored with the pipeline's state, and a warehouse names nothing of this project."""
-        return "dlt.destinations.sqlalchemy"
