@@ -6,7 +6,7 @@ Python shell: `dlt.pipeline("datasets", destination="duckdb").run(api_source(DAT
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, S
 from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
 from include.extract.answer import AnswerReader, key_finder
+from include.extract.auth import auth_of
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.columnar.names import name_of_dlt
 from include.extract.completeness import ReadProgress, Record, WholeRead
@@ -138,7 +139,7 @@ def _rest_config(
 ) -> RESTAPIConfig:
     """The declarative configuration: client, authentication, endpoint, pagination."""
     return {
-        "client": {"base_url": options.base_url, "session": session, **_auth(options)},  # type: ignore[typeddict-item]
+        "client": {"base_url": options.base_url, "session": session, **auth_of(options)},  # type: ignore[typeddict-item]
         "resource_defaults": {
             "primary_key": [] if mode.stamps_rows else key,
             "write_disposition": mode.write_disposition,
@@ -157,22 +158,6 @@ def _rest_config(
                 },
             }
         ],
-    }
-
-
-def _auth(options: SourceOptions) -> Mapping[str, Any]:
-    match options.auth:
-        case "none":
-            return {}
-        case "bearer":
-            return {"auth": {"type": "bearer", "token": options.api_key}}
-    return {
-        "auth": {
-            "type": "api_key",
-            "name": options.api_key_param,
-            "api_key": options.api_key,
-            "location": options.api_key_location,
-        }
     }
 
 
