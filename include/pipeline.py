@@ -69,9 +69,9 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
     from include.decide.run import AirflowRun
     from include.decide.sync_mode import SYNC_MODES
     from include.extract.completeness import ReadProgress
-    from include.extract.source import api_source, name_of_source
+    from include.extract.source import api_source, key_columns, name_of_source
     from include.load.destination import open_destination
-    from include.load.known_table import known_table
+    from include.load.known_table import is_gone, known_table
     from include.load.proof import LoadProof
     from include.load.staging import staging
     from include.prove.reconciliation import loads_of, reconcile
@@ -89,14 +89,17 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
     destination.check_nested(options.nested)
     with destination.lock(DESTINATION_SCHEMA), destination.kept_open(), staging(pipeline, destination.kind):
         destination.check_table(mode, known_table(pipeline, resource.name))
-        history = read_reports(pipeline, resource.name)
+        # A table that is made again has nothing of what was loaded before.
+        history = [] if is_gone(pipeline, resource.name) else read_reports(pipeline, resource.name)
         source_name = name_of_source(options)
         window = plan_window(options, mode, run, history, source_name)
         progress, started_at = ReadProgress(), datetime.now(UTC)
         proof = LoadProof(resource.name, mode, source_name, options.cursor_path, progress)
         destination.prove(proof)
         source = api_source(resource, options, mode, window, run.name, progress)
-        source.resources[resource.name].apply_hints(**destination.hints(mode, options.key_columns, run.name))
+        source.resources[resource.name].apply_hints(
+            **destination.hints(mode, key_columns(options, source.schema), run.name)
+        )
         yield source
         load_ids = loads_of(pipeline)
         dataset = destination.dataset(pipeline, resource.name)

@@ -141,11 +141,6 @@ class SourceOptions(BaseConfiguration):
             )
         return tuple(dict.fromkeys(paths))
 
-    @property
-    def key_columns(self) -> list[str]:
-        """The columns of the key, as dlt names those of nested objects. Raises as `key_paths`."""
-        return [path.replace(".", "__") for path in self.key_paths]
-
 
 @functools.cache
 def json_path(option: str, path: str) -> JSONPath:

@@ -61,6 +61,12 @@ _BUSY = Known(
 _READ_ONLY = Known(
     "The destination may only be read", True, f"Name a server that takes writes as host {_IN_CONNECTION}."
 )
+_TOO_LARGE = Known(
+    "A row or a table has more or larger columns than the destination can hold",
+    True,
+    "Set the option `nested` to `json`, so that nested values stay in one column each, or ask the API for fewer fields "
+    f"(`params`), or choose another destination: the host {_IN_CONNECTION} has that limit.",
+)
 
 _POSTGRES = (
     _Rule("could not translate host name", _UNKNOWN_HOST),
@@ -71,6 +77,8 @@ _POSTGRES = (
     _Rule(r"^42501|permission denied for", _NO_RIGHT),
     _Rule(r"^53100|No space left on device", _FULL),
     _Rule(r"^25006", _READ_ONLY),
+    # Such as 8,160 bytes for a row: 1,020 numbers. psycopg2 counts it among what may pass.
+    _Rule(r"^54", _TOO_LARGE),
     _Rule(r"^40001|^40P01|^55P03|^57014", _BUSY),
     # Too many connections; it shuts down or starts.
     _Rule(r"^08|^53300|^57P", _DOWN),
@@ -82,6 +90,7 @@ _MARIADB = (
     _Rule("^(1044|1142|1143|1227) ", _NO_RIGHT),
     _Rule("^(1021|1114) ", _FULL),
     _Rule("^(1290|1792|1836) ", _READ_ONLY),
+    _Rule("^(1117|1118) ", _TOO_LARGE),
     _Rule("^(1205|1213) ", _BUSY),
     _Rule("^(1040|1053|2002|2003|2006|2013) ", _DOWN),
 )

@@ -176,11 +176,15 @@ def key_finder(paths: tuple[str, ...]) -> Callable[[Record], Hashable]:
     names = path.split(".")
     if len(names) == 1:
         return lambda record: record.get(path, _MISSING)
-    # A field whose own name has a dot is that field.
-    return lambda record: record[path] if path in record else _value_at(names, record)
+    return lambda record: _value_at(path, names, record)
 
 
-def _value_at(names: list[str], record: Record) -> Any:
+def _value_at(path: str, names: list[str], record: Record) -> Any:
+    if path in record:
+        raise ResponseShapeError(
+            f"A record has a field whose own name is `{shown(path)}`, and a dot in `primary_key` leads into an object. Such a field "
+            "cannot be the key: set the option `primary_key` to another one."
+        )
     value: Any = record
     for name in names:
         if not isinstance(value, dict) or name not in value:

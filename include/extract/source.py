@@ -25,6 +25,7 @@ from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
 from include.extract.answer import AnswerReader, key_finder
 from include.extract.columnar.batches import ColumnarBatches
+from include.extract.columnar.names import name_of_dlt
 from include.extract.completeness import ReadProgress, Record, WholeRead
 from include.extract.failures import raise_failure
 from include.extract.paginators.offset import WholeOffsetPaginator
@@ -70,14 +71,16 @@ def api_source(
     )
     # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
     paginator.on_end = lambda: _end_read(session, read)
+    schema = Schema(resource.name)
+    columns = key_columns(options, schema)
     source = rest_api_source(
-        _rest_config(resource, options, mode, window, paginator, session),
+        _rest_config(resource, options, mode, window, columns, paginator, session),
         name=resource.name,
         section=resource.name,
         max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
-        schema=Schema(resource.name),
+        schema=schema,
     )
     step: Any = _page_step(options, window, read)
     batches: Any = ColumnarBatches(
@@ -129,6 +132,7 @@ def _rest_config(
     options: SourceOptions,
     mode: SyncMode,
     window: LoadWindow | None,
+    key: list[str],
     paginator: WholeOffsetPaginator,
     session: Any,
 ) -> RESTAPIConfig:
@@ -136,9 +140,9 @@ def _rest_config(
     return {
         "client": {"base_url": options.base_url, "session": session, **_auth(options)},  # type: ignore[typeddict-item]
         "resource_defaults": {
-            "primary_key": [] if mode.stamps_rows else options.key_columns,
+            "primary_key": [] if mode.stamps_rows else key,
             "write_disposition": mode.write_disposition,
-            "columns": _columns(options, mode),
+            "columns": _columns(key, mode),
         },
         "resources": [
             {
@@ -172,11 +176,15 @@ def _auth(options: SourceOptions) -> Mapping[str, Any]:
     }
 
 
-def _columns(options: SourceOptions, mode: SyncMode) -> dict[str, TColumnSchema]:
+def key_columns(options: SourceOptions, schema: Schema) -> list[str]:
+    """The columns of the key, under the names that dlt gives them: under another one it would warn of two columns."""
+    return [name_of_dlt(schema.naming, tuple(path.split("."))) for path in options.key_paths]
+
+
+def _columns(key: list[str], mode: SyncMode) -> dict[str, TColumnSchema]:
     # Said in each mode: a key that an earlier load in another mode left in the table's schema would still count.
     columns: list[TColumnSchema] = [
-        {"name": column, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows}
-        for column in options.key_columns
+        {"name": column, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows} for column in key
     ]
     if mode.stamps_rows:
         # Nullable: the table may hold rows of other modes, and a column that may not be null cannot be added to it.

@@ -7,7 +7,11 @@ the table; the description without what would change this load's meaning.
 from typing import Any
 
 import dlt
+from dlt.common import json
+from dlt.common.destination.client import WithStateSync
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TTableSchema
+from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from include.decide.sync_mode import SyncMode
 from include.errors import ConfigurationError
@@ -23,10 +27,37 @@ def known_table(pipeline: dlt.Pipeline, table: str) -> TTableSchema | None:
     with opened as client:
         forget_our_normalizer(client, table)
     pipeline.sync_destination()
+    if pipeline.default_schema_name is None:
+        _take_stored_schema(pipeline, table)
     known = pipeline.default_schema.tables.get(table) if pipeline.default_schema_name else None
     if known is not None:
         forget_keys(known)
     return known
+
+
+def is_gone(pipeline: dlt.Pipeline, table: str) -> bool:
+    """Whether a table that earlier loads have made is not there any more: what they loaded is to be read again.
+
+    To be asked after `known_table`. Raises what the destination raises.
+    """
+    opened: Any = pipeline.destination_client()
+    if pipeline.default_schema_name is None or not isinstance(opened, SqlJobClientBase):
+        return False
+    with opened as client:
+        is_there, _ = client.get_storage_table(table)
+    return not is_there
+
+
+def _take_stored_schema(pipeline: dlt.Pipeline, table: str) -> None:
+    # dlt takes a schema by its state, which a first load that was killed, or somebody's DROP, has not left: the tables are there.
+    opened: Any = pipeline.destination_client()
+    if not isinstance(opened, WithStateSync):
+        return
+    with opened as client:  # type: ignore[attr-defined]  # as all of dlt's clients
+        stored = client.get_stored_schema(table)
+    if stored is not None:
+        pipeline.schemas.save_schema(Schema.from_dict(json.loads(stored.schema)))
+        pipeline.default_schema_name = table  # type: ignore[assignment]  # None until a pipeline has one
 
 
 def check_history(mode: SyncMode, table: TTableSchema) -> None:

@@ -3,13 +3,15 @@
 In: a path as a connection has it. Out: an absolute path; a lock beside it.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
 from include.configure.connections import ConnectionFields
 from include.load.kind import Field, Values
+from include.load.waiting import waiting_for
 
 DATABASE_FILE = Field("database", ("host", "schema"), "the path of the database file")
 
@@ -31,4 +33,14 @@ def absolute(path: object) -> Path:
 def lock_beside(path: Path) -> AbstractContextManager[object]:
     """The lock of the file or folder; whoever holds it is the only writer. Waits without end."""
     # Beside the database, not on it: DuckDB locks its own file. The operating system frees it after a crash.
-    return FileLock(f"{path}.lock")
+    return _waited_for(FileLock(f"{path}.lock"))
+
+
+@contextmanager
+def _waited_for(lock: FileLock) -> Iterator[None]:
+    with waiting_for(f"the lock `{lock.lock_file}`"):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -23,6 +23,7 @@ from include.load.destinations.duckdb.client import lean_duckdb
 from include.load.destinations.mysql.client import one_step_mysql
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.destinations.sqlite.client import proven_sqlite
+from include.load.known_table import known_table
 from include.load.proof import LoadProof, ProvenStatementsJob
 from tests.support.mariadb import database
 
@@ -43,11 +44,20 @@ class Place:
 
     def __init__(self, factory: Any, home: Path, dataset: str = "datasets_raw", **arguments: Any) -> None:
         self.destination = factory(**arguments, **SETTINGS)
-        self.pipeline = dlt.pipeline(
-            "datasets", destination=self.destination, dataset_name=dataset, pipelines_dir=str(home / "pipelines")
-        )
+        self._home, self._dataset = home, dataset
+        self.begin()
 
-    def load(self, mode: Any, numbers: range, version: int = 1, read: int | None = None) -> LoadProof:
+    def begin(self) -> None:
+        """A run that knows nothing but what the destination does."""
+        home = self._home / uuid.uuid4().hex[:8]
+        self.pipeline = dlt.pipeline(
+            "datasets", destination=self.destination, dataset_name=self._dataset, pipelines_dir=str(home)
+        )
+        self.known = known_table(self.pipeline, "datasets")
+
+    def load(
+        self, mode: Any, numbers: range, version: int = 1, read: int | None = None, tags: bool = True
+    ) -> LoadProof:
         """Load records with two tags each. `read`: how many the API gave, where the load is to differ from that."""
         proof = LoadProof(
             "datasets", SYNC_MODES[mode], "source", None, ReadProgress(ids=KeySet(range(read or len(numbers))))
@@ -58,7 +68,8 @@ class Place:
         @dlt.resource(name="datasets", write_disposition=SYNC_MODES[mode].write_disposition, **hints)
         def records() -> Any:
             yield [
-                {"id": number, "version": version, "_run_id": "run", "tags": [f"a {version}", f"b {version}"]}
+                {"id": number, "version": version, "_run_id": "run"}
+                | ({"tags": [f"a {version}", f"b {version}"]} if tags else {})
                 for number in numbers
             ]
 

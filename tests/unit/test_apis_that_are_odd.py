@@ -1,5 +1,6 @@
 """A read is proven against servers that behave as public APIs do: one behaviour each, named after what it does."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -373,6 +374,25 @@ def test_a_key_may_be_inside_an_object(loader: Loader, server: ApiServer, key: s
     assert loader.query("SELECT count(*), count(DISTINCT meta__id) FROM datasets") == [(250, 250)]
     server.records[7] = {"meta": {}}
     assert "primary key `meta.id` is nothing" in str(refusal(loader, server, primary_key=key))
+
+
+def test_a_field_with_a_dot_in_its_own_name_is_no_key(loader: Loader, server: ApiServer) -> None:
+    server.records = [{"a.b": 1}]
+    assert "set the option `primary_key` to another one" in str(refusal(loader, server, primary_key="a.b"))
+
+
+@pytest.mark.parametrize("key", ["user-id", "userId", "Meta.Id"])
+def test_a_key_whose_column_has_another_name_is_merged_on_without_a_warning(
+    loader: Loader, server: ApiServer, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # dlt's logger hands nothing on.
+    monkeypatch.setattr(logging.getLogger("dlt"), "propagate", True)
+    name, _, inner = key.partition(".")
+    server.records = [{name: {inner: number} if inner else number} for number in range(150)]
+    for _ in range(2):
+        loader.run(server, primary_key=key)
+    assert loader.query("SELECT count(*) FROM datasets") == [(150,)]
+    assert "collides" not in caplog.text
 
 
 def test_several_fields_are_merged_on(loader: Loader, server: ApiServer) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 import psycopg2
 import psycopg2.errors
+import pymysql
 import pytest
 import requests
 
@@ -28,6 +29,8 @@ CASES: list[tuple[Exception, str, bool]] = [
     (postgres("42501", "permission denied for schema datasets_raw"), "lacks a right", True),
     (postgres("25006", "cannot execute CREATE TABLE in a read-only transaction"), "may only be read", True),
     (postgres("40P01", "deadlock detected"), "stood in the way", False),
+    (postgres("54000", "row is too big: size 9672, maximum size 8160"), "larger columns than the destination", True),
+    (pymysql.err.OperationalError(1118, "Row size too large"), "larger columns than the destination", True),
     (psycopg2.OperationalError("server closed the connection unexpectedly"), "cannot be reached", False),
     (
         duckdb.IOException(

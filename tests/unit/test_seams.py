@@ -69,6 +69,7 @@ from include.load.destinations.postgres.client import (
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
 from include.load.destinations.sqlite.client import ProvenClient, proven_sqlite
 from include.load.known_table import forget_keys
+from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
@@ -91,6 +92,8 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     ),
     (LeanClient, DuckDbClient, {"create_load_job"}),
     (OneStepClient, SqlalchemyJobClient, {"create_load_job", "_create_merge_followup_jobs"}),
+    # Stands before dlt's client of each.
+    (MadeAgain, SqlJobClientBase, {"update_stored_schema"}),
     (ProvenClient, SqlalchemyJobClient, {"create_load_job"}),
     (ProvenStatementsJob, job_client_impl.SqlLoadJob, {"maybe_transaction"}),
     # Stands before dlt's factory of each.

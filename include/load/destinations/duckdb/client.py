@@ -23,6 +23,7 @@ from dlt.destinations.impl.duckdb.factory import duckdb
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from include.load import sql
+from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 MEMORY_AT_FIRST = "100MB"
@@ -67,7 +68,7 @@ class StatementsJob(_WithAllMemoryIfNeeded, ProvenStatementsJob):
     """The merge or the replacement."""
 
 
-class LeanClient(DuckDbClient):
+class LeanClient(MadeAgain, DuckDbClient):
     """dlt's client with jobs of our own for Parquet files and for statements."""
 
     def create_load_job(

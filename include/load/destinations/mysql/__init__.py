@@ -18,6 +18,7 @@ from include.load.kind import (
     typed,
 )
 from include.load.left_over import place_of_its_own
+from include.load.waiting import waiting_for
 
 if TYPE_CHECKING:
     from dlt.common.destination import Destination
@@ -74,7 +75,9 @@ def _lock(values: DestinationValues, name: str) -> Iterator[None]:
     try:
         with engine.connect() as connection:
             question = {"name": name, "seconds": LONGEST_WAIT_SECONDS}
-            if connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), question).scalar() != 1:
+            with waiting_for(f"the lock `{name}` of MariaDB"):
+                is_held = connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), question).scalar() == 1
+            if not is_held:
                 raise TransientError("MariaDB gave this run no lock to write: another run has held it for too long.")
             yield
     finally:

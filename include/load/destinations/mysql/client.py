@@ -21,6 +21,7 @@ from dlt.destinations.impl.sqlalchemy.merge_job import SqlalchemyMergeFollowupJo
 from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
 from dlt.destinations.impl.sqlalchemy.type_mapper import MysqlVariantTypeMapper
 
+from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 
@@ -57,7 +58,7 @@ class OneStepMerge(SqlalchemyMergeFollowupJob):
         )
 
 
-class OneStepClient(SqlalchemyJobClient):
+class OneStepClient(MadeAgain, SqlalchemyJobClient):
     """dlt's client, with our merge and our job for it."""
 
     def create_load_job(

@@ -23,6 +23,7 @@ from dlt.destinations.impl.postgres.postgres import PostgresClient
 from include.errors import TransientError
 from include.load.destinations.postgres import locks, newest
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 from include.load.schema_union import check_collision, knows_all, union
 
@@ -30,7 +31,7 @@ from include.load.schema_union import check_collision, knows_all, union
 WITNESS = "_staged_rows_are_intact"
 
 
-class SideBySideClient(PostgresClient):
+class SideBySideClient(MadeAgain, PostgresClient):
     """dlt's client, with locks where PostgreSQL alone would let two runs collide."""
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
@@ -55,8 +56,7 @@ class SideBySideClient(PostgresClient):
                 self._stage_a_witness()
             else:
                 newest.make_table(self.sql_client)
-            # dlt says None, and leaves it out of its types.
-            return super().update_stored_schema(only_tables, expected_update, force)  # type: ignore[arg-type]
+            return super().update_stored_schema(only_tables, expected_update, force)
 
     def _make_create_table(self, qualified_name: str, table: PreparedTableSchema) -> str:
         # What is staged needs no log of its own: 39 MB for 100,000 rows. A server that crashes empties such a table.

@@ -8,10 +8,11 @@ from dlt.common.destination.client import LoadJob
 from dlt.destinations.impl.sqlalchemy.factory import sqlalchemy
 from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
 
+from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 
 
-class ProvenClient(SqlalchemyJobClient):
+class ProvenClient(MadeAgain, SqlalchemyJobClient):
     """dlt's client, with our job for statements."""
 
     def create_load_job(
