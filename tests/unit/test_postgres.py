@@ -1,9 +1,11 @@
 """Loads into PostgreSQL whose steps interleave: what each found out about the table is kept, and no value is changed."""
 
+import contextvars
 import json
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +27,7 @@ from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
 from include.extract.completeness import ReadProgress
 from include.extract.source import api_source
+from include.load.destinations.postgres import locks
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.destinations.postgres.copy import ParquetCopyJob
 from include.load.proof import LoadProof
@@ -186,6 +189,34 @@ def test_first_loads_into_an_empty_database_at_the_same_moment(place: Place) -> 
         (3, None, 3),
     ]
     assert set(place.known_columns()) == {"id", *(f"field_{number}" for number in range(4))}
+
+
+def test_a_merge_waits_for_that_of_another_run(place: Place) -> None:
+    place.load({"id": 1, "name": "old"})
+    run = place.run([{"id": 1, "name": "new"}, {"id": 2, "name": "new"}])
+    with closing(psycopg2.connect(place.url)) as connection, ThreadPoolExecutor(1) as pool:
+        connection.autocommit = True
+        other = connection.cursor()
+        # As another run does, from the first statement of its merge to the commit.
+        locks.lock(other, 'table "datasets_raw"."datasets"')
+        loading = pool.submit(contextvars.copy_context().run, run.load)
+        try:
+            while not loading.done() and not waits_for_a_lock(other):
+                time.sleep(0.02)
+            assert not loading.done()
+            assert place.query("SELECT id, name FROM datasets") == [(1, "old")]
+        finally:
+            other.execute("SELECT pg_advisory_unlock_all()")
+        loading.result(timeout=60)
+    assert place.query("SELECT id, name FROM datasets ORDER BY id") == [(1, "new"), (2, "new")]
+
+
+def waits_for_a_lock(cursor: Any) -> bool:
+    cursor.execute(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid "
+        "WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+    )
+    return bool(cursor.fetchone() == (1,))
 
 
 def test_a_run_that_does_not_know_a_child_table_leaves_no_row_without_its_record(place: Place) -> None:
