@@ -46,11 +46,10 @@ def says_more(body: Any, link_header: str, position_param: str, read_to: int) ->
 
     A link which only counts on, to a position from `read_to` that was asked for already, says nothing of its own.
     """
-    found = next(_places_of_more(body), None) if isinstance(body, dict) else None
-    name, value = found or ('Link: rel="next"', _next_link(link_header))
-    if not value or _counts_on(value, position_param, read_to):
-        return None
-    return name
+    told = list(_places_of_more(body)) if isinstance(body, dict) else []
+    if link := _next_link(link_header):
+        told.append(('Link: rel="next"', link))
+    return next((name for name, target in told if not _counts_on(target, position_param, read_to)), None)
 
 
 def larger_total(body: Any, read: int) -> tuple[str, int] | None:

@@ -356,6 +356,16 @@ def test_a_link_that_only_counts_on_says_nothing(loader: Loader, server: ApiServ
     assert len(loader.read(server)) == 150
 
 
+def test_a_link_that_only_counts_on_hides_no_other(loader: Loader, server: ApiServer) -> None:
+    def counts_on(server: ApiServer, request: Request) -> Answer:
+        link = f"{server.url}/v1/datasets?offset={(request.offset or 0) + 100}&limit=100"
+        elsewhere = {"Link": '<https://api.example.org/v1/datasets?cursor=abc>; rel="next"'}
+        return Answer(200, server.page(request).body | {"next": link}, elsewhere)
+
+    behaves(server, counts_on, 150)
+    assert 'Link: rel="next"' in str(refusal(loader, server))
+
+
 # --- keys
 
 
