@@ -89,8 +89,10 @@ def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "Loa
     destination.check_nested(options.nested)
     with destination.lock(DESTINATION_SCHEMA), destination.kept_open(), staging(pipeline, destination.kind):
         destination.check_table(mode, known_table(pipeline, resource.name))
-        # A table that is made again has nothing of what was loaded before.
-        history = [] if is_gone(pipeline, resource.name) else read_reports(pipeline, resource.name)
+        history = read_reports(pipeline, resource.name)
+        if any(report.loaded_rows for report in history) and is_gone(pipeline, resource.name):
+            # A table that is made again has nothing of what was loaded before.
+            history = []
         source_name = name_of_source(options)
         window = plan_window(options, mode, run, history, source_name)
         progress, started_at = ReadProgress(), datetime.now(UTC)

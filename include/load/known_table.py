@@ -36,7 +36,7 @@ def known_table(pipeline: dlt.Pipeline, table: str) -> TTableSchema | None:
 
 
 def is_gone(pipeline: dlt.Pipeline, table: str) -> bool:
-    """Whether a table that earlier loads have made is not there any more: what they loaded is to be read again.
+    """Whether the table is not there: what earlier loads have put into it, if they did, is to be read again.
 
     To be asked after `known_table`. Raises what the destination raises.
     """
