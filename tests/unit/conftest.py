@@ -40,6 +40,8 @@ def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(redaction, "_pattern", None)
     monkeypatch.setattr(redaction, "_records_are_redacted", False)
     make_record = logging.getLogRecordFactory()
+    # A run of the DAG in the same process has put ours there.
+    logging.setLogRecordFactory(logging.LogRecord)
     yield
     logging.setLogRecordFactory(make_record)
 

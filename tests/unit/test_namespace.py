@@ -35,7 +35,9 @@ def theirs(tmp_path: Path) -> Path:
 def printed_with(path: list[Path], code: str, home: Path) -> str:
     """What `code` prints in a process with `path` as its PYTHONPATH, run elsewhere."""
     home.mkdir()
-    environment = {**os.environ, "AIRFLOW_HOME": str(home), "PYTHONPATH": os.pathsep.join(map(str, path))}
+    # The settings of other tests are not those of this deployment.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DATASETS_")}
+    environment = {**kept, "AIRFLOW_HOME": str(home), "PYTHONPATH": os.pathsep.join(map(str, path))}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=home, capture_output=True, text=True, timeout=60, check=False
     )
