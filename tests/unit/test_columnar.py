@@ -9,6 +9,7 @@ dlt refuses), tests of their own say what.
 import itertools
 import json
 import os
+import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention as SnakeCa
 from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltResource
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from include.extract.columnar import batches
@@ -183,6 +184,9 @@ def assert_the_same(home: Path, cases: dict[str, Loads], nested: str) -> Batches
     """Loads all both ways; what each batch became where it went in columns."""
     seen: Batches = {}
     in_columns = load(home, cases, True, nested, seen)
+    if any(re.search(r"__.*_\d$", name) for tables in in_columns for name in tables):
+        # Two lists that dlt puts into one table have a table each: test_column_names.py compares those.
+        reject()
     as_records = load(home, cases, False, nested, {})
     assert_equal(in_columns, as_records)
     return seen

@@ -538,6 +538,10 @@ def test_hooks_run_in_order_in_the_thread_that_asks_and_only_on_what_is_handed_o
 
     for offset in (0, 100, 200):
         hooked(session, f"{server.url}/v1/datasets", hook, offset)
+    # What was fetched ahead is under way in other threads.
+    deadline = time.monotonic() + 10
+    while not set(server.offsets) > {0, 100, 200} and time.monotonic() < deadline:
+        time.sleep(0.01)
     session.end_read()
     assert heard == [(threading.current_thread().name, rows) for rows in (100, 100, 50)]
     assert set(server.offsets) > {0, 100, 200}
