@@ -1,27 +1,28 @@
-"""One catalogue entry as an Airflow task, through dlt's Airflow helper. The only user of the helper; composes all rooms.
+"""One family of an API's resources as an Airflow task, through dlt's Airflow helper. The only user of the helper; composes all rooms.
 
-In: a resource, at parse; Airflow's context, in the task. Out: the task, whose XCom is the load's report. `load_steps` is what
-the task does, from its first step to its last. Parsing a DAG touches no network, connection, variable or secret.
+In: an API and the names of a family, at parse; Airflow's context, in the task. Out: the task, whose XCom is the report of the load.
+`load_steps` is what the task does, from its first step to its last. Parsing a DAG touches no network, connection, variable or
+secret.
 """
 
 import functools
 import logging
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlt
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import get_current_context
+from airflow.sdk import DAG, get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
-from dlt.common.known_env import DLT_DATA_DIR
+from dlt.common.known_env import DLT_DATA_DIR, DLT_LOCAL_DIR
 from dlt.helpers.airflow_helper import PipelineTasksGroup
 
-from include.apis.datasets import Resource
-from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID, DESTINATION_SCHEMA
+from include.apis.api import Api
 from include.errors import TransientError
 from include.report.assets import event_extra, table_asset
 
@@ -29,9 +30,17 @@ if TYPE_CHECKING:
     # The REST source, the database drivers and pyarrow are imported in the task: a parse needs none of them.
     from dlt.extract import DltSource
 
+    from include.configure.declaration import Declaration
+    from include.configure.options import SourceOptions
+    from include.decide.failure import ConnIds
+    from include.decide.run import AirflowRun
+    from include.extract.read import ResourceRead
+    from include.load.destination import OpenDestination
+    from include.load.proof import LoadProof
     from include.report.history import LoadReport
 
-    LoadSteps = Generator[DltSource, None, LoadReport]
+    Reports = Mapping[str, LoadReport]
+    LoadSteps = Generator[DltSource, None, Reports]
 
 log = logging.getLogger(__name__)
 
@@ -41,81 +50,163 @@ TIME_LIMIT = (
 )
 
 
-def load_task(resource: Resource, **operator_arguments: Any) -> PythonOperator:
-    """The task that loads `resource`; `operator_arguments` go to Airflow's operator. For use in a `with DAG`."""
+def load_task(api: Api, family: Sequence[str], **operator_arguments: Any) -> PythonOperator:
+    """The task that loads `family`, a resource or a parent and its children; `operator_arguments` go to Airflow's operator.
+
+    For use in a `with DAG`. The task is called by the first of the family.
+    """
+    # The group registers itself with the DAG that it is made in: in one that nobody sees, no box is drawn around its one task.
+    nowhere = DAG("nowhere", schedule=None, auto_register=False)
     # Before `dlt.pipeline`: the group decides where dlt keeps its files. What the task leaves on disk is needed until its
     # end and removed there, not half-way.
-    group = PipelineTasksGroup(resource.name, wipe_local_data=False, retry_pipeline_steps=("extract",))
-    pipeline = dlt.pipeline(resource.name, dataset_name=DESTINATION_SCHEMA)
-    task = _LoadTask(group, resource, pipeline, Path(os.environ[DLT_DATA_DIR]))
-    (operator,) = group.add_run(pipeline, task.source, outlets=[table_asset(resource)], **operator_arguments)
-    assert isinstance(operator, PythonOperator)
+    group = PipelineTasksGroup(
+        family[0], parent_group=nowhere.task_group, wipe_local_data=False, retry_pipeline_steps=("extract",)
+    )
+    pipeline = dlt.pipeline(family[0], dataset_name=api.destination_schema)
+    task = _LoadTask(group, api, family, pipeline, Path(os.environ[DLT_DATA_DIR]))
+    outlets = [table_asset(api, name) for name in family]
+    operator: PythonOperator = group.run(pipeline, task.source, outlets=outlets, **operator_arguments)
     operator.python_callable = task.around(operator.python_callable)
     # dlt makes the folder at once; a parse leaves nothing behind, and the task makes it again.
     shutil.rmtree(task.working_folder, ignore_errors=True)
     return operator
 
 
-def load_steps(resource: Resource, pipeline: dlt.Pipeline, context: Any) -> "LoadSteps":
+def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context: Any) -> "LoadSteps":
     """One load, in the order in which it happens. Where it yields the source, dlt extracts, normalizes and loads it.
 
     Whatever fails leaves by its own exception; locks and staging go with the block that holds them.
     """
     from include.configure.api_connection import api_values
-    from include.configure.lookup import look_up
-    from include.configure.options import resolve_options
+    from include.configure.declaration import read_declaration
+    from include.configure.lookup import look_up, look_up_first
     from include.configure.provider import register_connections
-    from include.decide.plan import plan_window
+    from include.configure.resolution import options_of
     from include.decide.run import AirflowRun
+    from include.decide.selection import selected
     from include.decide.sync_mode import SYNC_MODES
-    from include.extract.completeness import ReadProgress
-    from include.extract.source import api_source, key_columns, name_of_source
+    from include.extract.source import api_source, key_columns
     from include.load.destination import open_destination
-    from include.load.known_table import is_gone, known_table
-    from include.load.proof import LoadProof
+    from include.load.known_table import take_stored_schema
     from include.load.staging import staging
     from include.prove.reconciliation import loads_of, reconcile
     from include.report.announcement import announce
-    from include.report.history import LoadReport, keep_report, read_reports
+    from include.report.history import LoadReport, keep_report
 
     run = AirflowRun.from_context(context)
-    api = api_values(look_up(API_CONN_ID))
-    destination = open_destination(look_up(DESTINATION_CONN_ID), run.name)
-    register_connections(api, destination.values)
-    options = resolve_options(resource, {"sync_mode": run.sync_mode} if run.sync_mode else None)
-    mode = SYNC_MODES[options.sync_mode]
+    wanted = selected(api, family, run)
+    values = api_values(look_up(api.conn_id))
+    destination = open_destination(look_up_first(api.destination_conn_ids), run.name)
+    register_connections(api, values, destination.values)
+    declaration = read_declaration(api)
+    options = options_of(declaration, {"sync_mode": run.sync_mode} if run.sync_mode else None, family)
     pipeline.destination = destination.dlt_destination
-    destination.check_mode(mode)
-    destination.check_nested(options.nested)
-    with destination.lock(DESTINATION_SCHEMA), destination.kept_open(), staging(pipeline, destination.kind):
-        destination.check_table(mode, known_table(pipeline, resource.name))
-        history = read_reports(pipeline, resource.name)
-        if any(report.loaded_rows for report in history) and is_gone(pipeline, resource.name):
-            # A table that is made again has nothing of what was loaded before.
-            history = []
-        source_name = name_of_source(options)
-        window = plan_window(options, mode, run, history, source_name)
-        progress, started_at = ReadProgress(), datetime.now(UTC)
-        proof = LoadProof(resource.name, mode, source_name, options.cursor_path, progress)
-        destination.prove(proof)
-        source = api_source(resource, options, mode, window, run.name, progress)
-        source.resources[resource.name].apply_hints(
-            **destination.hints(mode, key_columns(options, source.schema), run.name)
-        )
+    for name in wanted:
+        destination.check_mode(SYNC_MODES[options[name].sync_mode])
+        destination.check_nested(options[name].nested)
+    with destination.lock(api.destination_schema), destination.kept_open(), staging(pipeline, destination.kind):
+        take_stored_schema(pipeline, api.name)
+        plans = _plans(declaration, options, wanted, run, destination, pipeline)
+        destination.prove(plan.proof for plan in plans.values())
+        started_at = datetime.now(UTC)
+        source = api_source(declaration, _reads(declaration, options, plans), run.name)
+        for name, plan in plans.items():
+            key = key_columns(options[name], source.schema)
+            source.resources[name].apply_hints(**destination.hints(plan.read.mode, key, run.name))
         yield source
         load_ids = loads_of(pipeline)
-        dataset = destination.dataset(pipeline, resource.name)
-        loaded_rows = reconcile(proof, dataset, load_ids)
-        progress.notes.update(proof.notes)
         load_id = load_ids[-1] if load_ids else ""
-        destination_name = destination.dlt_destination.destination_name
-        report = LoadReport.of(
-            resource.name, run, mode, window, progress, source_name, started_at, load_id, loaded_rows, destination_name
-        )
-        announce(report, history)
-        keep_report(report, pipeline)
-    context["outlet_events"][table_asset(resource)].extra = event_extra(report)
-    return report
+        reports = {}
+        for name, plan in plans.items():
+            loaded_rows = reconcile(plan.proof, destination.dataset(pipeline, plan.proof.table), load_ids)
+            plan.read.progress.notes.update(plan.proof.notes)
+            reports[name] = LoadReport.of(
+                *(name, run, plan.read.mode, plan.read.window, plan.read.progress, plan.proof.source, started_at),
+                *(load_id, loaded_rows, destination.dlt_destination.destination_name),
+            )
+            announce(reports[name], plan.history)
+            keep_report(reports[name], pipeline)
+    for name, report in reports.items():
+        context["outlet_events"][table_asset(api, name)].extra = event_extra(report)
+    return reports
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be loaded of one resource, what has to be proven of it, and what earlier loads say."""
+
+    read: "ResourceRead"
+    proof: "LoadProof"
+    history: "Sequence[LoadReport]"
+
+
+def _plans(
+    declaration: "Declaration",
+    options: "Mapping[str, SourceOptions]",
+    wanted: Sequence[str],
+    run: "AirflowRun",
+    destination: "OpenDestination",
+    pipeline: dlt.Pipeline,
+) -> dict[str, _Plan]:
+    """The plan of each wanted resource. Raises as `plan_window` does; AirflowSkipException where none has anything to load."""
+    plans, skipped = {}, []
+    for name in wanted:
+        try:
+            plans[name] = _plan(declaration, name, options[name], run, destination, pipeline)
+        except AirflowSkipException as nothing:
+            log.info("%s: %s", name, nothing)
+            skipped.append(str(nothing))
+    if not plans:
+        raise AirflowSkipException(" ".join(dict.fromkeys(skipped)))
+    return plans
+
+
+def _plan(
+    declaration: "Declaration",
+    name: str,
+    options: "SourceOptions",
+    run: "AirflowRun",
+    destination: "OpenDestination",
+    pipeline: dlt.Pipeline,
+) -> _Plan:
+    from dlt.common.schema import Schema
+
+    from include.decide.plan import plan_window
+    from include.decide.sync_mode import SYNC_MODES
+    from include.extract.read import ResourceRead
+    from include.extract.source import name_of_source, table_of
+    from include.load.known_table import is_gone, known_table
+    from include.load.proof import LoadProof
+    from include.report.history import read_reports
+
+    mode, table = SYNC_MODES[options.sync_mode], table_of(declaration.resources[name])
+    table = Schema(declaration.api.name).naming.normalize_table_identifier(table)
+    destination.check_table(mode, known_table(pipeline, table))
+    history = read_reports(pipeline, name)
+    if any(report.loaded_rows for report in history) and is_gone(pipeline, table):
+        # A table that is made again has nothing of what was loaded before.
+        history = []
+    source_name = name_of_source(options)
+    read = ResourceRead(options, mode, plan_window(options, mode, run, history, source_name))
+    return _Plan(read, LoadProof(table, mode, source_name, options.cursor_path, read.progress), history)
+
+
+def _reads(
+    declaration: "Declaration", options: "Mapping[str, SourceOptions]", plans: Mapping[str, _Plan]
+) -> "dict[str, ResourceRead]":
+    """What is to be read, parents first: those of a child are read whether they are loaded or not."""
+    from include.extract.read import ResourceRead
+
+    needed = set(plans)
+    for name in plans:
+        while (parent := declaration.resources[name].parent) is not None:
+            needed.add(parent)
+            name = parent
+    return {
+        name: plans[name].read if name in plans else ResourceRead(options[name], is_loaded=False)
+        for name in declaration.resources
+        if name in needed
+    }
 
 
 def _in_time(error: BaseException) -> BaseException:
@@ -134,10 +225,16 @@ class _LoadTask:
     """The steps of one load around dlt's helper. Lives in the process of one task."""
 
     def __init__(
-        self, group: PipelineTasksGroup, resource: Resource, pipeline: dlt.Pipeline, working_folder: Path
+        self,
+        group: PipelineTasksGroup,
+        api: Api,
+        family: Sequence[str],
+        pipeline: dlt.Pipeline,
+        working_folder: Path,
     ) -> None:
         self._group = group
-        self._resource = resource
+        self._api = api
+        self._family = family
         self._pipeline = pipeline
         self._steps: LoadSteps | None = None
         self.working_folder = working_folder
@@ -148,7 +245,7 @@ class _LoadTask:
 
         # The helper reads this when it runs the pipeline, which is next: a collection that moves is read again at once.
         self._group.retry_policy = PASSES
-        self._steps = load_steps(self._resource, self._pipeline, get_current_context())
+        self._steps = load_steps(self._api, self._family, self._pipeline, get_current_context())
         return next(self._steps)
 
     def around(self, run_helper: Callable[[], None]) -> Callable[[], dict[str, Any]]:
@@ -174,7 +271,7 @@ class _LoadTask:
             except (Exception, AirflowTaskTimeout, Terminated) as error:
                 redact_error(error)
                 log.debug("What ended the load, with all that caused it:", exc_info=error)
-                failure = failure_of(_in_time(error))
+                failure = failure_of(_in_time(error), self._conn_ids())
             except BaseException as interruption:
                 redact_error(interruption)
                 raise
@@ -189,22 +286,31 @@ class _LoadTask:
         from include.load.working_folder import for_the_owner_alone, remove, working_folder
 
         folder = self.working_folder
+        # Each task of the file has had one made for it, and the last one counts.
+        os.environ[DLT_DATA_DIR] = os.environ[DLT_LOCAL_DIR] = str(folder)
         with for_the_owner_alone(), terminable(lambda: remove(folder)) as termination, working_folder(folder):
             try:
                 # What the parse removed; the helper expects it.
                 self._pipeline.drop()
                 run_helper()
-                return event_extra(self._finish())
+                reports = self._finish()
+                extras = {name: event_extra(report) for name, report in reports.items()}
+                return extras if len(self._family) > 1 else next(iter(extras.values()))
             finally:
                 termination.hold_back()
                 if self._steps is not None:
                     self._steps.close()
 
-    def _finish(self) -> "LoadReport":
+    def _finish(self) -> "Reports":
         assert self._steps is not None
         try:
             next(self._steps)
         except StopIteration as end:
-            report: LoadReport = end.value
-            return report
+            reports: Reports = end.value
+            return reports
         raise AssertionError("a load has one source")
+
+    def _conn_ids(self) -> "ConnIds":
+        from include.decide.failure import ConnIds
+
+        return ConnIds(self._api.conn_id, " or ".join(self._api.destination_conn_ids))

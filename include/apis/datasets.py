@@ -1,25 +1,34 @@
-"""The catalogue: one frozen entry per API resource. One resource is one dlt resource, one task and one table.
+"""The datasets API: one collection, paged by offset, with a key in the query.
 
-In: nothing. Out: `RESOURCES`. To load another collection, add an entry; its options can still be set per
-deployment (`SOURCES__<NAME>__<OPTION>`, `[sources.<name>]` in `dags/.dlt/config.toml`, or the connection).
+Any part of it can be set anew for a deployment: in the connection `datasets_api`, in the environment, or in `dags/.dlt/config.toml`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from include.apis.api import Api
+
+if TYPE_CHECKING:
+    from dlt.sources.rest_api import RESTAPIConfig
 
 
-@dataclass(frozen=True)
-class Resource:
-    """One API collection.
+def config() -> "RESTAPIConfig":
+    """The configuration in dlt's words."""
+    return {
+        # The address is that of the connection `datasets_api`, the key its password.
+        "client": {"auth": {"type": "api_key", "name": "api_key", "location": "query"}},
+        "resources": [
+            {
+                "name": "datasets",
+                "primary_key": "id",
+                "write_disposition": "merge",
+                "endpoint": {
+                    "path": "/v1/datasets",
+                    "data_selector": "data",
+                    "paginator": {"type": "offset", "limit": 100, "total_path": "total"},
+                },
+            }
+        ],
+    }
 
-    `name` is the name of the table, of the task and of the section of the options. `options` are this
-    resource's values where they differ from the defaults of `options.SourceOptions`.
-    """
 
-    name: str
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
-DATASETS = Resource("datasets", {"path": "/v1/datasets", "data_selector": "data", "primary_key": "id"})
-
-RESOURCES: tuple[Resource, ...] = (DATASETS,)
+DATASETS = Api("datasets", resources=("datasets",), config=config)

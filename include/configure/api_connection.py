@@ -8,43 +8,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-from include.apis.names import API_CONN_ID
 from include.configure.connections import AirflowConnection, ConnectionFields
-from include.errors import ConfigurationError
-
-_KEY = 'the API key, or if the API asks for none, {"auth": "none"} into the extra'
 
 
 @dataclass(frozen=True)
 class ApiValues:
-    """Where the API is, its key, and the source's options: all keys of the connection's extra, unchanged.
+    """Where the API is, who asks, and the source's options: all keys of the connection's extra, unchanged.
 
-    `api_key` None: the connection has no password, which is right for an API that asks for none (the option `auth`).
+    `base_url` None: the declaration says where. `api_key` None: the connection has no password, which is right for an API that
+    asks for none (the option `auth`). `username` None: it has no login.
     """
 
-    base_url: str
+    base_url: str | None
     api_key: str | None = field(repr=False)
+    username: str | None = field(repr=False)
     options: Mapping[str, object] = field(repr=False)  # may hold a token in `params`
 
 
 def api_values(connection: AirflowConnection | None) -> ApiValues:
-    """The API behind an `http` connection: host, schema, port, or a whole URL as host; the key as password.
+    """The API behind an `http` connection: host, schema, port, or a whole URL as host; the key as password, its user as login.
 
     The scheme is https unless `schema` or the URL says http: a key is not sent in the clear by default. None: there is no
-    such connection, which is a ConfigurationError (permanent), as a field that is missing or wrong.
+    such connection, and the declaration, or the environment, says everything. Raises ConfigurationError (permanent) for a field
+    that is wrong.
     """
     if connection is None:
-        raise ConfigurationError(
-            f"The Airflow connection `{API_CONN_ID}` does not exist: add it with type `http`, the API's address as "
-            "host and the API key as password."
-        )
+        return ApiValues(None, None, None, {})
     given = ConnectionFields(connection)
     if given.conn_type not in ("http", "https"):
         raise given.error("type", "must be `http`: the API is read over HTTP")
-    base_url = _base_url(given)
-    if given.extra.get("auth") == "none":
-        return ApiValues(base_url, None, given.extra)
-    return ApiValues(base_url, str(given.need("password", meaning=_KEY)), given.extra)
+    key, user = given.get("password"), given.get("login")
+    return ApiValues(
+        _base_url(given),
+        None if key is None else str(key),
+        None if user is None else str(user),
+        given.extra,
+    )
 
 
 def _base_url(given: ConnectionFields) -> str:

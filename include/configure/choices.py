@@ -4,6 +4,5 @@ from typing import Literal
 
 SyncModeName = Literal["merge", "replace", "append", "scd2"]
 CursorFormat = Literal["iso8601_z", "iso8601_offset", "date", "epoch_seconds", "epoch_milliseconds"]
-Auth = Literal["api_key", "bearer", "none"]
-KeyLocation = Literal["query", "header"]
+KeyLocation = Literal["query", "header", "cookie"]
 Nested = Literal["tables", "json"]

@@ -1,32 +1,23 @@
-"""The options of the source, resolved by dlt's own configuration injection.
+"""The options of the source, each with its default and its check.
 
-In: a catalogue entry and the run's parameters. Out: one `SourceOptions`. Precedence: run params > connection
-extra > environment `SOURCES__DATASETS__<OPTION>` > `[sources.datasets]` in `dags/.dlt/config.toml` > the
-catalogue's entry > the defaults below. The connection comes first because its provider is asked first
-(`config_provider`); without Airflow (a Python shell) the rest of the chain works the same.
+In: values, from wherever they come (`resolution.py`). Out: one `SourceOptions` for each resource.
 """
 
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
-from dlt.common.configuration import configspec, resolve_configuration
-from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigValueCannotBeCoercedException
+from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import BaseConfiguration
-from dlt.common.configuration.specs.base_configuration import extract_inner_hint
-from dlt.common.configuration.utils import deserialize_value
 from dlt.common.jsonpath import compile_path
 from dlt.common.typing import TSecretStrValue
 from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
 from jsonpath_ng.exceptions import JSONPathError  # type: ignore[import-untyped]
 
-from include.apis.datasets import Resource
-from include.apis.names import API_CONN_ID
-from include.configure.choices import Auth, CursorFormat, KeyLocation, Nested, SyncModeName
+from include.configure.choices import CursorFormat, KeyLocation, Nested, SyncModeName
 from include.errors import ConfigurationError
 
 # RFC 9110, 5.5: visible characters, in Latin-1, with spaces and tabs only between them.
@@ -40,26 +31,36 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class SourceOptions(BaseConfiguration):
     """How to read one API collection. Every field is an option that a user may set; None: not set."""
 
-    base_url: str = None  # type: ignore[assignment]  # required: dlt's way to say so
-    auth: Auth = "api_key"
+    base_url: str | None = None
+    auth: Any = "api_key"
+    """How a request says who asks: a kind, or dlt's configuration of one without its secrets."""
     api_key: TSecretStrValue | None = None
-    """The key or the token; required unless `auth` is `none`."""
+    """The key, token, password or client's secret; required unless `auth` is `none`."""
+    username: str | None = None
+    """The user or the client's id, where `auth` has one."""
     path: str = "/"
-    data_selector: str = "data"
-    """JSONPath of the list of records; `$`: the body itself is the list."""
+    data_selector: str | None = "data"
+    """JSONPath of the list of records; `$`: the body itself is the list; None: dlt finds it in the first answer."""
+    paginator: Any = "offset"
+    """How the API pages: a kind, or dlt's configuration of one."""
+    maximum_offset: int | None = None
+    """The largest position that the API gives; a larger collection is read in slices of time."""
     total_path: str | None = "total"
     """JSONPath of the number of records in the collection; not found in a response: there is none."""
     page_size: int = 100
     overlap: bool = True
     """Offset pages overlap by one record, so that what moves between two of them is seen."""
     offset_param: str = "offset"
-    limit_param: str = "limit"
+    limit_param: str | None = "limit"
+    """None: the size of a page is not sent."""
     api_key_param: str = "api_key"
     api_key_location: KeyLocation = "query"
     params: dict[str, Any] = field(default_factory=dict)
     """Fixed query parameters, sent with each request."""
+    headers: dict[str, Any] = field(default_factory=dict)
+    """Fixed headers, sent with each request."""
     primary_key: Any = "id"
-    """The field that tells records apart: a name, a dotted path, or a list of them that do so together."""
+    """The field that tells records apart: a name, a dotted path, or a list of them that do so together; None: their content."""
     sync_mode: SyncModeName = "merge"
     """What a run does that asks for no other mode in its form."""
     cursor_path: str | None = None
@@ -95,19 +96,68 @@ class SourceOptions(BaseConfiguration):
             raise ConfigurationError("The option `requests_per_second` has to be above 0, or not set for no limit.")
 
     def _check_authentication(self) -> None:
-        in_header = self.auth == "bearer" or (self.auth == "api_key" and self.api_key_location == "header")
+        if self.auth_kind == "oauth2_client_credentials" and not self.auth_fields.get("access_token_url"):
+            raise ConfigurationError(
+                "The option `auth` has no `access_token_url`, the address that gives the tokens: set it, as in "
+                '{"type": "oauth2_client_credentials", "access_token_url": "https://…/token"}.'
+            )
+        if not isinstance(self.headers, dict):
+            raise ConfigurationError("The option `headers` has to be an object of names and values.")
+        in_header = self.auth_kind == "bearer" or (self.auth_kind == "api_key" and self.api_key_location == "header")
+        in_header = in_header or (self.auth_kind == "api_key" and self.api_key_location == "cookie")
         if in_header and self.api_key is not None and not _HEADER_VALUE.fullmatch(self.api_key):
             # http.client would name the value in its error.
             raise ConfigurationError(
                 "The API key cannot be sent in a header: it is empty, has a space or line break at an end, or holds "
                 "characters that a header cannot carry. Check the password of the API's connection."
             )
-        if self.api_key_location == "header" and not _HEADER_NAME.fullmatch(self.api_key_param):
+        if self.api_key_location != "query" and not _HEADER_NAME.fullmatch(self.api_key_param):
             raise ConfigurationError(
                 "The option `api_key_param` is no name of a header: letters, digits and hyphens, such as `X-Api-Key`."
             )
         if not self.api_key_param or not self.api_key_param.isprintable():
             raise ConfigurationError("The option `api_key_param` is empty, or has line breaks or control characters.")
+
+    @property
+    def auth_kind(self) -> str:
+        """The kind of `auth`; `own`: an object that somebody has made."""
+        if isinstance(self.auth, str):
+            return self.auth
+        return str(self.auth["type"]) if isinstance(self.auth, dict) else "own"
+
+    @property
+    def auth_fields(self) -> dict[str, Any]:
+        """What `auth` says beside its kind."""
+        return (
+            {name: value for name, value in self.auth.items() if name != "type"} if isinstance(self.auth, dict) else {}
+        )
+
+    def missing(self) -> list[str]:
+        """The required options that nobody has set."""
+        missing = [] if self.base_url else ["base_url"]
+        match self.auth_kind:
+            case "http_basic":
+                # Some take the key as the user, without a password.
+                missing += [] if self.api_key or self.username else ["username", "api_key"]
+            case "oauth2_client_credentials":
+                missing += [name for name in ("username", "api_key") if not getattr(self, name)]
+            case "api_key" | "bearer":
+                missing += ["api_key"] if self.api_key is None else []
+        return missing
+
+    @property
+    def paginator_kind(self) -> str:
+        """The kind of `paginator`; `own`: an object that somebody has made."""
+        if isinstance(self.paginator, str):
+            return self.paginator
+        return str(self.paginator["type"]) if isinstance(self.paginator, dict) else "own"
+
+    @property
+    def paginator_fields(self) -> dict[str, Any]:
+        """What `paginator` says beside its kind."""
+        if not isinstance(self.paginator, dict):
+            return {}
+        return {name: value for name, value in self.paginator.items() if name != "type"}
 
     def _check_records(self) -> None:
         if self.lookback_days < 0:
@@ -124,12 +174,17 @@ class SourceOptions(BaseConfiguration):
 
     @property
     def key_paths(self) -> tuple[str, ...]:
-        """The paths of the fields that tell records apart together. Raises ConfigurationError (permanent)."""
+        """The paths of the fields that tell records apart together; none: their content does.
+
+        Raises ConfigurationError (permanent).
+        """
         given = self.primary_key
         if isinstance(given, str) and given.lstrip().startswith("["):
             # As the environment has to write a list.
             with suppress(ValueError):
                 given = json.loads(given)
+        if given is None or given == "" or given == []:
+            return ()
         paths = [given] if isinstance(given, str) else given
         if (
             not isinstance(paths, list | tuple)
@@ -149,44 +204,3 @@ def json_path(option: str, path: str) -> JSONPath:
         return compile_path(path)
     except JSONPathError:
         raise ConfigurationError(f"The option `{option}` is no JSONPath; it is `{path}`.") from None
-
-
-def _as_written(name: str, value: object) -> Any:
-    """A run parameter as the type of its option: dlt takes explicit values as they are, whatever they are."""
-    hint = SourceOptions.get_resolvable_fields().get(name)
-    if hint is None:
-        raise ConfigurationError(f"There is no option `{name}`; see the README's table of options.")
-    return None if value is None else deserialize_value(name, value, extract_inner_hint(hint, preserve_literal=True))
-
-
-def resolve_options(resource: Resource, run_params: Mapping[str, object] | None = None) -> SourceOptions:
-    """The options of `resource`; `run_params` win over every other place.
-
-    Raises ConfigurationError (permanent) that names what is missing or cannot be read, never a value.
-    """
-    section = ("sources", resource.name)
-    catalogue: dict[str, Any] = dict(resource.options)
-    options = SourceOptions(**catalogue)
-    # dlt takes sections off from the right, down to none, where the option `path` is the shell's PATH. A
-    # configuration's own section stays: `sources.datasets.path`, then `datasets.path`, and no further.
-    options.__section__ = resource.name  # type: ignore[misc]
-    try:
-        explicit = {name: _as_written(name, value) for name, value in (run_params or {}).items()}
-        resolved = resolve_configuration(options, sections=("sources",), explicit_value=explicit or None)
-    except ConfigFieldMissingException as error:
-        raise _missing(section, error.traces) from None
-    except ConfigValueCannotBeCoercedException as error:
-        raise ConfigurationError(
-            f"The option `{error.field_name}` of the source `{resource.name}` cannot be read as "
-            f"{getattr(error.hint, '__name__', error.hint)}; see the README's table of options."
-        ) from None
-    if resolved.auth != "none" and resolved.api_key is None:
-        raise _missing(section, ["api_key"])
-    return resolved
-
-
-def _missing(section: tuple[str, ...], names: Iterable[str]) -> ConfigurationError:
-    return ConfigurationError(
-        f"The source `{section[-1]}` has no {', '.join(f'`{name}`' for name in names)}: set the Airflow connection "
-        f"`{API_CONN_ID}`, or, without Airflow, {', '.join('__'.join((*section, name)).upper() for name in names)}."
-    )

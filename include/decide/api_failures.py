@@ -4,10 +4,9 @@ In: one cause of a failure. Out: what failed and what to do, naming the connecti
 answer means is decided where it is read (`extract/failures.py`).
 """
 
-from include.apis.names import API_CONN_ID
 from include.decide.known_failure import Known
 
-_CHECK_HOST = f"Check the host of the connection `{API_CONN_ID}`"
+_CHECK_HOST = "Check the host of the connection `{api}`"
 
 
 def api_failure(cause: BaseException) -> Known | None:
@@ -32,7 +31,7 @@ def api_failure(cause: BaseException) -> Known | None:
             )
             return Known("The certificate of the API cannot be trusted", True, advice)
         case exceptions.SSLError():
-            advice = f"Check the connection `{API_CONN_ID}`: `schema` (`http` or `https`), host and port."
+            advice = "Check the connection `{api}`: `schema` (`http` or `https`), host and port."
             return Known("No secure connection (TLS) to the API was possible", False, advice)
         case exceptions.ProxyError():
             advice = "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment of the worker."
@@ -50,8 +49,6 @@ def api_failure(cause: BaseException) -> Known | None:
             advice = f"{_CHECK_HOST}, its port and `schema`, and whether the API is up and a firewall lets this machine through."
             return Known("The API cannot be reached", False, advice)
         case exceptions.ChunkedEncodingError():
-            advice = (
-                f"If it goes on, check what stands between this machine and the host of the connection `{API_CONN_ID}`."
-            )
+            advice = "If it goes on, check what stands between this machine and the host of the connection `{api}`."
             return Known("The answer of the API broke off", False, advice)
     return None

@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID
 from include.decide.known_failure import Known
 
-_IN_CONNECTION = f"of the connection `{DESTINATION_CONN_ID}`"
+_IN_CONNECTION = "of the connection `{destination}`"
 
 
 class _Rule(NamedTuple):
@@ -94,7 +93,7 @@ _MARIADB = (
     _Rule("^(1205|1213) ", _BUSY),
     _Rule("^(1040|1053|2002|2003|2006|2013) ", _DOWN),
 )
-_OF_FILE = f"the connection `{DESTINATION_CONN_ID}`, or DATASETS_DUCKDB_PATH where there is no such connection"
+_OF_FILE = "the connection `{destination}`, or DATASETS_DUCKDB_PATH where there is no such connection"
 _LOCKED = Known(
     "The database file of the destination is open in another program",
     False,
@@ -157,7 +156,7 @@ def operating_system_failure(cause: BaseException) -> Known | None:
         advice = f"Make its folder and give the user that runs tasks the right to write there, or name another one in {_OF_FILE}."
         return Known("A file or folder of this machine is not there and cannot be made", False, advice)
     if isinstance(cause, ConnectionError | TimeoutError):
-        return Known("A connection broke", False, f"Check the connections `{API_CONN_ID}` and `{DESTINATION_CONN_ID}`.")
+        return Known("A connection broke", False, "Check the connections `{api}` and `{destination}`.")
     return None
 
 

@@ -7,14 +7,24 @@ nobody knows keeps the name of its type.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID
 from include.decide.api_failures import api_failure
 from include.decide.destination_failures import destination_failure, operating_system_failure
 from include.decide.known_failure import Explain, Known
 from include.errors import PermanentError, TransientError, causes
 from include.redaction import cleaned, shown
 
+
+class ConnIds(NamedTuple):
+    """The connections of an API and of its destination, as a person knows them."""
+
+    api: str
+    destination: str
+
+
+# Where nobody says which, as in the retry policy, which only asks whether to try again.
+CONN_IDS = ConnIds("the API", "the destination")
 # What is shown of a text that is not ours.
 FOREIGN_CHARACTERS = 1_000
 OWN_CHARACTERS = 5_000
@@ -33,8 +43,11 @@ class LoadFailed(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-def failure_of(error: BaseException) -> LoadFailed:
-    """What the task raises in place of `error`; itself if it is one already. Its text holds no secret, and is one line."""
+def failure_of(error: BaseException, conn_ids: ConnIds = CONN_IDS) -> LoadFailed:
+    """What the task raises in place of `error`; itself if it is one already. Its text holds no secret, and is one line.
+
+    `conn_ids`: the connections that it names.
+    """
     if isinstance(error, LoadFailed):
         return error
     chain = list(causes(error))
@@ -42,16 +55,16 @@ def failure_of(error: BaseException) -> LoadFailed:
         if isinstance(inner, PermanentError | TransientError):
             wait_seconds = inner.retry_after_seconds if isinstance(inner, TransientError) else None
             return LoadFailed(_line(inner, OWN_CHARACTERS), isinstance(inner, PermanentError), wait_seconds)
-    return _by_tables(chain, (api_failure, destination_failure, _dlt_failure, operating_system_failure)) or _unknown(
-        chain
-    )
+    tables = (api_failure, destination_failure, _dlt_failure, operating_system_failure)
+    return _by_tables(chain, tables, conn_ids) or _unknown(chain)
 
 
-def _by_tables(chain: Sequence[BaseException], tables: Iterable[Explain]) -> LoadFailed | None:
+def _by_tables(chain: Sequence[BaseException], tables: Iterable[Explain], conn_ids: ConnIds) -> LoadFailed | None:
     for explain in tables:
         for cause in reversed(chain):
             if known := explain(cause):
-                return LoadFailed(f"{known.what}: {_ended(_line(cause))} {known.advice}", known.is_permanent)
+                advice = known.advice.format(**conn_ids._asdict())
+                return LoadFailed(f"{known.what}: {_ended(_line(cause))} {advice}", known.is_permanent)
     return None
 
 
@@ -59,7 +72,7 @@ def _dlt_failure(cause: BaseException) -> Known | None:
     from dlt.common.destination.exceptions import DestinationException, SchemaUpdateError
     from dlt.common.exceptions import TerminalException, TransientException
 
-    check = f"Check the connection `{DESTINATION_CONN_ID}`, and what else changes the tables."
+    check = "Check the connection `{destination}`, and what else changes the tables."
     match cause:
         case SchemaUpdateError():
             # Two runs added the same column at the same moment: the second try finds it there.
@@ -69,9 +82,7 @@ def _dlt_failure(cause: BaseException) -> Known | None:
         case DestinationException() if isinstance(cause, TerminalException):
             return Known("The destination refuses", True, check)
         case TerminalException():
-            advice = (
-                f"Check the connections `{API_CONN_ID}` and `{DESTINATION_CONN_ID}`, and the options of the source."
-            )
+            advice = "Check the connections `{api}` and `{destination}`, and the options of the source."
             return Known("dlt refuses to go on", True, advice)
     return None
 

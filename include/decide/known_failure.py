@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 
 class Known(NamedTuple):
-    """`what` begins the sentence, the cause's own text follows, `advice` ends it. `is_permanent` as in `LoadFailed`."""
+    """`what` begins the sentence, the cause's own text follows, `advice` ends it. `is_permanent` as in `LoadFailed`.
+
+    `{api}` and `{destination}` in `advice` stand for the ids of the connections.
+    """
 
     what: str
     is_permanent: bool

@@ -27,6 +27,8 @@ class AirflowRun:
     window_end: str | None
     sync_mode: str | None
     """What the run's form asks for; None: what the options say."""
+    resources: tuple[str, ...] = ()
+    """The resources that the run's form asks for; none: all."""
 
     @classmethod
     def from_context(cls, context: Any) -> "AirflowRun":
@@ -48,6 +50,7 @@ class AirflowRun:
             window_start=params.get("window_start"),
             window_end=params.get("window_end"),
             sync_mode=params.get("sync_mode") or None,
+            resources=tuple(params.get("resources") or ()),
         )
 
     @property

@@ -4,17 +4,25 @@ In: a response, and the options that say where things are. Out: an `Answer`; or 
 names the page and the option to set, and never a record's value.
 """
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
+import orjson
 import requests
+from dlt.sources.helpers.rest_client.detector import find_response_page_data
 
 from include.configure.options import json_path
 from include.errors import ResponseShapeError
 from include.redaction import redact, shown
 
+log = logging.getLogger(__name__)
+
 Record = dict[str, Any]
+
+_CONTENT = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 # What `total_path` begins with when the total is in a header.
 HEADER_PREFIX = "header:"
@@ -44,11 +52,23 @@ class Answer:
 
 
 class AnswerReader:
-    """Reads the answers of one collection. `primary_key`: one path, dotted, or several that tell records apart together."""
+    """Reads the answers of one collection.
 
-    def __init__(self, data_selector: str, total_path: str | None, primary_key: Sequence[str]) -> None:
-        self._data_selector = data_selector
-        self._records_at = json_path("data_selector", data_selector)
+    `data_selector` None: where dlt finds a list in the first answer. `primary_key`: one path, dotted, or several that tell records
+    apart together; none: what is in them does. `one_record`: the answer may be a record itself.
+    """
+
+    def __init__(
+        self,
+        data_selector: str | None,
+        total_path: str | None,
+        primary_key: Sequence[str],
+        one_record: bool = False,
+    ) -> None:
+        self._one_record = one_record
+        self._is_found = data_selector is None
+        self._data_selector = data_selector or ""
+        self._records_at = json_path("data_selector", data_selector) if data_selector else None
         self._total_path = total_path
         self._total_of = _total_finder(total_path)
         self._primary_key = tuple(primary_key)
@@ -60,6 +80,8 @@ class AnswerReader:
     def start_pass(self) -> None:
         """Forget what earlier answers had: the collection is read anew."""
         self._key_types = tuple(set() for _ in self._primary_key)
+        if self._is_found:
+            self._records_at = None
 
     def read(self, response: requests.Response, page: str, nothing_is_fine: bool) -> Answer:
         """The answer to the question for `page`, which errors name.
@@ -67,6 +89,9 @@ class AnswerReader:
         `nothing_is_fine`: everything that was promised has been read, so that emptiness in any form is the end. Else
         only an array, or null for a collection that is empty, is an answer.
         """
+        if getattr(response, "is_nothing", False):
+            # Somebody has decided that there is nothing here, and read it.
+            return Answer([], [], None, None)
         try:
             body = response.json()
         except ResponseShapeError:
@@ -78,9 +103,14 @@ class AnswerReader:
         return Answer(records, self._read_keys(records, page), total, body)
 
     def _read_records(self, body: Any, page: str, nothing_is_fine: bool, total: int | None) -> list[Record]:
+        if self._records_at is None:
+            self._find_records(body)
+        assert self._records_at is not None
         values = [match.value for match in self._records_at.find(body)]
         if len(values) == 1 and isinstance(values[0], list):
             return _checked_records(values[0], page)
+        if self._one_record and len(values) == 1 and isinstance(values[0], dict):
+            return values
         if self._selects_records(values):
             return values
         if nothing_is_fine or self._is_empty(values, total):
@@ -90,6 +120,15 @@ class AnswerReader:
             f"{page} has no array of records at `{self._data_selector}`: found {found}. If the records are elsewhere, "
             "set the option `data_selector`."
         )
+
+    def _find_records(self, body: Any) -> None:
+        """Where dlt's own detection finds the records, for this answer and all that follow."""
+        path, found = find_response_page_data(body)
+        # As dlt writes it, but for names that a JSONPath would read as something else.
+        self._data_selector = ".".join(name if name.isidentifier() or name == "$" else f'"{name}"' for name in path)
+        self._records_at = json_path("data_selector", self._data_selector)
+        kind = f"a list of {len(found)}" if isinstance(found, list) else json_type(found)
+        log.info("No `data_selector` is set; dlt finds the records at `%s`: %s.", self._data_selector, kind)
 
     def _selects_records(self, values: list[Any]) -> bool:
         """The selector names the records themselves, as `data[*]` does, or as any that finds several objects."""
@@ -104,6 +143,8 @@ class AnswerReader:
         return values == [None] or (not values and self._data_selector.endswith("[*]"))
 
     def _read_keys(self, records: list[Record], page: str) -> list[Hashable]:
+        if not self._primary_key:
+            return list(map(content_key, records))
         if self._key_field:
             # The common case, for every record: without a call of its own.
             field = self._key_field
@@ -168,7 +209,9 @@ _MISSING = _Missing()
 
 
 def key_finder(paths: tuple[str, ...]) -> Callable[[Record], Hashable]:
-    """Finds the key of a record: the value at the one path, or a tuple of those at several."""
+    """Finds the key of a record: the value at the one path, or a tuple of those at several; without a path, what is in it."""
+    if not paths:
+        return content_key
     if len(paths) > 1:
         finders = [key_finder((path,)) for path in paths]
         return lambda record: tuple(find(record) for find in finders)
@@ -177,6 +220,11 @@ def key_finder(paths: tuple[str, ...]) -> Callable[[Record], Hashable]:
     if len(names) == 1:
         return lambda record: record.get(path, _MISSING)
     return lambda record: _value_at(path, names, record)
+
+
+def content_key(record: Record) -> Hashable:
+    """The same for two records in which the same is, in whatever order."""
+    return blake2b(orjson.dumps(record, option=_CONTENT, default=str), digest_size=16).digest()
 
 
 def _value_at(path: str, names: list[str], record: Record) -> Any:

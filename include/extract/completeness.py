@@ -59,12 +59,16 @@ class ReadProgress:
     """The primary keys of the records of the last pass."""
     outside_window: set[Hashable] = field(default_factory=set)
     """Those among `ids` that the window leaves out."""
+    processed: KeySet | None = None
+    """The primary keys of what the declaration's `processing_steps` have made of them; None: there are no such steps."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What the report has to say beside the counts, by name."""
 
     @property
     def rows(self) -> int:
         """Distinct records that were handed on to the load."""
+        if self.processed is not None:
+            return len(self.processed)
         return len(self.ids) - len(self.outside_window)
 
 
@@ -117,7 +121,9 @@ class WholeRead:
             self.progress.passes += 1
             self.progress.outside_window = set()
         else:
+            processed = self.progress.processed
             self.progress.__init__()  # type: ignore[misc]
+            self.progress.processed = processed
             # What the pass before has found.
             self._before = KeySet()
             self._total_before: int | None = None

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit, urlunsplit
 import orjson
 import requests
 
-from include.apis.names import API_CONN_ID
 from include.errors import PermanentError, TransientError
 from include.extract.limits import ERROR_BODY_BYTES, SAID_CHARACTERS
 from include.redaction import cleaned, redact, shown
@@ -28,7 +27,7 @@ FIRST_EPOCH_SECONDS, FIRST_EPOCH_MILLISECONDS = 10**9, 10**12
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
 ADVICE = {
-    401: f"The API refuses the key: check the password of the connection `{API_CONN_ID}`.",
+    401: "The API refuses the key: check the password of {connection}.",
     403: "The key is known but may not read this: ask the API's owner for access.",
     404: "There is nothing at that address: check the connection's host and the option `path`.",
 }
@@ -53,10 +52,17 @@ class FailedRequest(TransientError, requests.HTTPError):
     """The API cannot answer now."""
 
 
-def raise_failure(response: requests.Response, *_: Any, transient_statuses: Collection[int] = (), **__: Any) -> None:
+def raise_failure(
+    response: requests.Response,
+    *_: Any,
+    transient_statuses: Collection[int] = (),
+    conn_id: str | None = None,
+    **__: Any,
+) -> None:
     """Raise what a status of 400 or more means: RefusedRequest (permanent) or FailedRequest (transient).
 
-    `transient_statuses` are further ones that a later try may not meet. Any other status is no failure.
+    `transient_statuses` are further ones that a later try may not meet. Any other status is no failure. `conn_id`: the
+    connection that the error names; None: that of the API.
     """
     status = response.status_code
     if status < 400:
@@ -68,7 +74,9 @@ def raise_failure(response: requests.Response, *_: Any, transient_statuses: Coll
     if is_limit or status >= 500 or status in TRANSIENT_STATUSES or status in transient_statuses:
         error = FailedRequest(_sentence(response, wait_seconds), retry_after_seconds=wait_seconds or None)
     else:
-        error = RefusedRequest(f"{_sentence(response)} {ADVICE.get(status, '')}".strip())
+        connection = f"the connection `{conn_id}`" if conn_id else "the API's connection"
+        advice = ADVICE.get(status, "").format(connection=connection)
+        error = RefusedRequest(f"{_sentence(response)} {advice}".strip())
     error.response, error.request = response, response.request
     raise error
 

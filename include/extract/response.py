@@ -37,9 +37,13 @@ class ApiResponse(requests.Response):
         self.reason = reason
         self.headers = CaseInsensitiveDict(headers)
         self.encoding = get_encoding_from_headers(self.headers)
-        self._body = body
+        # Where requests keeps it, and where a declaration's hook may put another one.
+        self._content = body
         self._then = then
         self._parsed: list[Any] = []
+        self._parsed_of: bytes | None = None
+        self.is_nothing = False
+        """There is nothing here, whatever the answer was."""
         self.answered_at = 0.0
         """When the answer had come, in seconds of the session's clock, which only goes forward."""
         if "Set-Cookie" in headers:
@@ -49,18 +53,19 @@ class ApiResponse(requests.Response):
     @property
     def content(self) -> bytes:
         """The body, unpacked."""
-        return self._body
+        return self._content or b""
 
     def json(self, **_: Any) -> Any:
         """The JSON value of the body, always the same object. Raises ResponseShapeError (permanent)."""
-        if not self._parsed:
+        if not self._parsed or self._parsed_of is not self._content:
             value = parse_json(self)
+            self._parsed, self._parsed_of = [], self._content
             self._parsed.append(self._then(utf8_body(self), value) if self._then else value)
         return self._parsed[0]
 
     def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
         """The body in pieces: bytes, or text with `decode_unicode`."""
-        content: Any = self.text if decode_unicode else self._body
+        content: Any = self.text if decode_unicode else self.content
         pieces: Iterator[Any] = iter_slices(content, chunk_size or max(1, len(content)))
         return pieces
 
@@ -72,4 +77,5 @@ def nothing_there(response: requests.Response) -> ApiResponse:
     """In place of `response`: the answer that there is nothing."""
     empty = ApiResponse(response.request, 204, "No Content", HTTPHeaderDict(), b"null")
     empty.answered_at = getattr(response, "answered_at", 0.0)
+    empty.is_nothing = True
     return empty

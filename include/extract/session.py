@@ -1,11 +1,11 @@
 """The HTTP session to the API: one request after the other is asked for, and answered from what was fetched ahead.
 
-In: how many requests at once and a second, the name of the position in the query, and the paginator's plan. Out: a
+In: how many requests at once and a second, and where they may go; what each request carries of its read (`read_hook.py`). Out: a
 `requests` session that retries, honours waits, follows redirects on the same host only, and whose errors hold no
 secret. dlt's REST client asks it for `prepare_request`, `merge_environment_settings` and `send`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 from copy import copy
 from functools import partial
 from typing import Any, Self
@@ -13,17 +13,19 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import requests
 from dlt.sources.helpers.requests import Session
+from dlt.sources.helpers.rest_client.exceptions import IgnoreResponseException
 from requests.hooks import default_hooks, dispatch_hook
 from urllib3 import HTTPHeaderDict
 
 from include.errors import ConfigurationError
 from include.extract.clock import SYSTEM_CLOCK, Clock
 from include.extract.failures import address_of, asked_wait_seconds
+from include.extract.hosts import Hosts, origin_of, origins_of_same_host
 from include.extract.json_body import is_cut, utf8_body
 from include.extract.limits import ERROR_BODY_BYTES
 from include.extract.own_key import OwnKey
-from include.extract.position import Position
-from include.extract.prefetch import Prefetch, nothing_ahead
+from include.extract.prefetch import Fetch, OpenReads
+from include.extract.read_hook import ReadHook, read_of
 from include.extract.request_budget import RequestBudget
 from include.extract.response import ApiResponse
 from include.extract.retries import BUSY_STATUSES, RETRIED_STATUSES, HttpConfiguration, Retries, http_configuration
@@ -35,31 +37,21 @@ __all__ = ["CONNECT_TIMEOUT_SECONDS", "RETRIED_STATUSES", "ApiSession", "HttpCon
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 
-Settle = Callable[[requests.Response], requests.Response]
-
-
-def as_it_is(response: requests.Response) -> requests.Response:
-    """The answer counts as what it is."""
-    return response
-
 
 def open_session(
     parallel: int,
     requests_per_second: float | None = None,
-    position_param: str | None = None,
-    upcoming: Callable[[int], Iterable[int]] = nothing_ahead,
     retry_statuses: Iterable[int] = (),
-    settle: Settle = as_it_is,
     api_key: str | None = None,
     clock: Clock | None = None,
+    base_url: str | None = None,
+    other_hosts: Collection[str] = (),
 ) -> "ApiSession":
     """A session that sends at most `parallel` requests at once, from threads of its own.
 
-    `requests_per_second` None: no ceiling. `position_param` names the query parameter for the offset or the page's
-    number, and `upcoming(position)` the positions that will be asked for after `position`; None: nothing is fetched
-    ahead. `retry_statuses` are retried beside `RETRIED_STATUSES`. `settle` says what an answer counts as, when its turn has
-    come: beyond the end, an error may be the end. `api_key` is looked for in records (`OwnKey`); None: there is none.
-    `clock` None: the machine's.
+    `requests_per_second` None: no ceiling. `retry_statuses` are retried beside `RETRIED_STATUSES`. `api_key` is looked for in
+    records (`OwnKey`); None: there is none. `clock` None: the machine's. Requests go to the host of `base_url` (None: to any),
+    and, without credentials, to `other_hosts`.
     """
     clock = clock or SYSTEM_CLOCK
     configuration = http_configuration()
@@ -68,16 +60,14 @@ def open_session(
         retries=Retries.of(configuration, retry_statuses),
         budget=RequestBudget(parallel, requests_per_second, clock),
         parallel=parallel,
-        position=Position(position_param),
-        upcoming=upcoming,
-        settle=settle,
         own_key=OwnKey(api_key),
         clock=clock,
+        hosts=Hosts(base_url, other_hosts),
     )
 
 
 class ApiSession(Session):
-    """dlt's session, with this project's retries around each page and its redirects. Safe to use from one thread.
+    """dlt's session, with this project's retries around each page and its redirects. Safe to use from any thread.
 
     The response hooks of a request run when its answer is handed over, in the thread that asked for it, and once, on
     the answer behind all redirects: a page that was fetched ahead is judged when the paginator gets there.
@@ -89,11 +79,9 @@ class ApiSession(Session):
         retries: Retries,
         budget: RequestBudget,
         parallel: int,
-        position: Position,
-        upcoming: Callable[[int], Iterable[int]],
-        settle: Settle,
         own_key: OwnKey,
         clock: Clock,
+        hosts: Hosts,
     ) -> None:
         # dlt's REST client raises for statuses by its hooks, and would warn about a session that does too.
         super().__init__(timeout=timeout_seconds, raise_for_status=False)
@@ -104,33 +92,45 @@ class ApiSession(Session):
         self.mount("http://", adapter)
         self.mount("https://", adapter)
         self._retrying = retries.controller(clock)
-        self._position = position
-        self._prefetch = Prefetch(position, upcoming, parallel, budget)
-        self._settle = settle
+        self._reads = OpenReads(parallel, budget)
+        self._hosts = hosts
         # The last request that was prepared, what it asked for but the position, and what became of it.
         self._prepared: tuple[requests.Request, dict[str, Any], requests.PreparedRequest] | None = None
         self._settings: dict[str, Any] = {}
 
-    def end_read(self) -> None:
-        """The read is over, well or not: nothing more is sent for it. Another one may begin."""
-        self._prefetch.end()
+    def end_read(self, read: ReadHook | None = None) -> None:
+        """The read is over, well or not: nothing more is sent for it. Another one may begin. None: all reads are."""
+        self._reads.end(read)
+
+    def fetch_ahead(self, request: requests.Request) -> None:
+        """Send `request`, which will be asked for next, while the present page is processed."""
+        if (read := read_of(request.hooks)) and not read.in_turn:
+            self._reads.prefetch_of(read).fetch_ahead(self._bare(self.prepare_request(request)), self._fetch)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """As requests does, five times as fast for the next page of the same request."""
+        """As requests does, five times as fast for the next page of the same request. Raises as `Hosts.check` does."""
+        request = self._hosts.check(request)
+        read = read_of(request.hooks)
         params = dict(request.params) if isinstance(request.params, dict) else {}
-        position = params.pop(self._position.name, None) if self._position.name else None
-        # dlt asks for each page with the same object. Cookies may be others each time.
-        if position is None or any(True for _ in self.cookies):
+        position = params.pop(read.position.name, None) if read and read.position.name else None
+        # dlt asks for each page with the same object. Cookies, and a login that is renewed, may be others each time.
+        if (
+            read is None
+            or position is None
+            or getattr(request.auth, "expires", False)
+            or any(True for _ in self.cookies)
+        ):
             return self._prepare(request)
-        if self._prepared is None or self._prepared[0] is not request or self._prepared[1] != params:
-            self._prepared = (request, params, self._prepare(request))
-        return self._position.move(self._prepared[2], int(position))
+        prepared = self._prepared
+        if prepared is None or prepared[0] is not request or prepared[1] != params:
+            prepared = self._prepared = (request, params, self._prepare(request))
+        return read.position.move(prepared[2], int(position))
 
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
         """Proxies and certificates, looked up once for each host; requests reads the whole environment each time."""
-        origin = f"{_origin(urlsplit(str(url)))} {(proxies, stream, verify, cert)}"
+        origin = f"{origin_of(urlsplit(str(url)))} {(proxies, stream, verify, cert)}"
         if origin not in self._settings:
             settings = self._settings[origin] = super().merge_environment_settings(url, proxies, stream, verify, cert)
             for address in (str(url), *settings["proxies"].values()):
@@ -150,6 +150,10 @@ class ApiSession(Session):
             return self._send_once(request, **kwargs)
         try:
             return self._page(request, **kwargs)
+        except IgnoreResponseException:
+            # A hook of the declaration says that this is no answer: dlt goes on without it.
+            self.end_read(read_of(request.hooks))
+            raise
         except BaseException:
             self.end_read()
             raise
@@ -171,14 +175,32 @@ class ApiSession(Session):
         return self
 
     def _page(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        bare = copy(request)
-        bare.hooks = default_hooks()
-        response: requests.Response = self._prefetch.take(bare, partial(self._retrying, self._attempt, **kwargs))
-        response = self._settle(response)
+        read = read_of(request.hooks)
+        fetch: Fetch = partial(self._fetch, **kwargs)
+        prefetch = self._reads.prefetch_of(read) if read else None
+        response: requests.Response
+        if read is None or prefetch is None or read.in_turn:
+            response = fetch(self._bare(request))
+        else:
+            response = prefetch.take(self._bare(request), fetch)
         response = dispatch_hook("response", request.hooks, response, **kwargs)  # type: ignore[no-untyped-call]
-        if response.ok and self._position.of(request) is not None:
+        if response.ok and read is not None and read.position.of(request) is not None:
             # Read here (once: `ApiResponse`), so that an answer that cannot be read ends the others as well.
             response.json()
+        return response
+
+    def _bare(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request without its hooks, which run when its answer is handed over."""
+        bare = copy(request)
+        bare.hooks = default_hooks()
+        return bare
+
+    def _fetch(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        kwargs = kwargs or {
+            **self.merge_environment_settings(request.url, {}, None, None, None),
+            "timeout": self.timeout,
+        }
+        response: requests.Response = self._retrying(self._attempt, request, **kwargs)
         return response
 
     def _attempt(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -233,6 +255,8 @@ class ApiAdapter(CurlAdapter):
             body = redact(body[:ERROR_BODY_BYTES].decode("utf-8", "replace")).encode()
         response = ApiResponse(request, status, redact(reason), headers, body, self._own_key.remove)
         response.answered_at = self._clock.monotonic()
+        # Where requests' own have it: an authentication may ask again.
+        response.connection = self  # type: ignore[assignment]
         response.url = urlunsplit(urlsplit(response.url)._replace(query=""))
         if status >= 400:
             response.encoding = "utf-8"
@@ -279,7 +303,7 @@ def redirect_target(request: requests.PreparedRequest, location: str) -> str:
             f"{address_of(request)} was redirected to an address that cannot be read. Check the host of the API's "
             "connection and the option `path`."
         )
-    if _origin(there) not in _origins_of_same_host(here):
+    if origin_of(there) not in origins_of_same_host(here):
         raise ConfigurationError(
             f"{address_of(request)} was redirected to another host, {shown(redact(there.hostname or '?'))}; the API key is "
             "not sent there. If the API has moved, change the host of its connection."
@@ -291,17 +315,7 @@ def _parsed(address: str) -> SplitResult | None:
     """None: a bracket is open, or the port is no number."""
     try:
         parts = urlsplit(address)
-        _origin(parts)
+        origin_of(parts)
     except ValueError:
         return None
     return parts
-
-
-def _origins_of_same_host(url: SplitResult) -> set[tuple[str, str | None, int | None]]:
-    scheme, host, port = _origin(url)
-    return {(scheme, host, port)} | ({("https", host, 443), ("https", host, port)} if scheme == "http" else set())
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    default_port = {"http": 80, "https": 443}.get(url.scheme)
-    return url.scheme, url.hostname, url.port or default_port

@@ -1,12 +1,12 @@
-"""One API collection as a dlt source: resource, options and window -> `rest_api_source`.
+"""One API, or a part of it, as a dlt source: declaration, options and windows -> `rest_api_source`.
 
-In: a catalogue entry, the run's parameters and window. Out: a `DltSource` that runs anywhere dlt runs, also in a
-Python shell: `dlt.pipeline("datasets", destination="duckdb").run(api_source(DATASETS, options))`.
+In: a declaration, and what is to be read of each resource. Out: a `DltSource` that runs anywhere dlt runs, also in a Python shell:
+`dlt.pipeline("datasets", destination="duckdb").run(api_source(read_declaration(DATASETS), reads))`.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,23 +14,30 @@ from urllib.parse import parse_qs
 
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
-from dlt.extract import DltSource
+from dlt.common.schema.utils import new_table
+from dlt.extract import DltResource, DltSource
+from dlt.extract.utils import ensure_table_schema_columns
 from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
 
-from include.apis.datasets import Resource
+from include.configure.declaration import Declaration, DeclaredResource
 from include.configure.options import SourceOptions, json_path
-from include.decide.cursor import format_instant, parse_cursor
-from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, SyncMode
-from include.decide.window import LoadWindow
-from include.errors import ResponseShapeError
-from include.extract.answer import AnswerReader, key_finder
+from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SyncMode
+from include.extract.answer import AnswerReader
 from include.extract.auth import auth_of
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.columnar.names import name_of_dlt
-from include.extract.completeness import ReadProgress, Record, WholeRead
+from include.extract.completeness import ReadProgress, WholeRead
 from include.extract.failures import raise_failure
-from include.extract.paginators.offset import WholeOffsetPaginator
+from include.extract.family import Family
+from include.extract.incremental import for_window
+from include.extract.paginators.kinds import paginator_of
+from include.extract.paginators.proven import ReadParts, Siblings
+from include.extract.processing import processing_of
+from include.extract.read import ResourceRead
+from include.extract.read_hook import ReadHook
 from include.extract.session import ApiSession, open_session
+from include.extract.stream import ChildStream, RootStream, Stream
+from include.extract.window_filter import window_params
 from include.redaction import register, register_values
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
@@ -39,68 +46,69 @@ NESTING_OF_JSON = 0
 USUAL_TOTAL_PATH = SourceOptions().total_path
 
 
-def api_source(
-    resource: Resource,
-    options: SourceOptions,
-    mode: SyncMode = SYNC_MODES["merge"],
-    window: LoadWindow | None = None,
-    run_id: str = "",
-    progress: ReadProgress | None = None,
-) -> DltSource:
-    """The source `resource.name` with one resource of that name. Sends nothing before it is extracted.
+def api_source(declaration: Declaration, reads: Mapping[str, ResourceRead], run_id: str = "") -> DltSource:
+    """The source of the API's name with the resources of `reads`, and the parents that they need. Sends nothing before it is extracted.
 
-    `window` None: the whole collection. `run_id` is what a mode that stamps rows stamps them with. `progress` is
-    filled while the source is extracted; None: nobody wants to know. Extraction raises what
-    `session.ApiAdapter.send`, `answer.AnswerReader`, `completeness.WholeRead` and `parse_cursor` raise, wrapped by dlt.
-    A collection that moved (`CollectionMoved`) is read again by running the same source again: `completeness.PASSES`.
+    `run_id` is what a mode that stamps rows stamps them with. The progress of each read is filled while the source is extracted.
+    Extraction raises what `session.ApiAdapter.send`, `answer.AnswerReader`, `completeness.WholeRead` and `parse_cursor` raise,
+    wrapped by dlt. A collection that moved (`CollectionMoved`) is read again by running the same source again:
+    `completeness.PASSES`.
     """
-    if options.api_key:
-        register(options.api_key)
-    # Some write parameters behind the path.
-    of_path = parse_qs(options.path.partition("?")[2])
-    register_values([options.params, of_path], but=(resource.name, options.cursor_path, *options.key_paths))
-    read = WholeRead(progress or ReadProgress(), options.total_path)
-    paginator = _paginator(read, options)
+    first = next(iter(reads.values())).options
+    for name, read in reads.items():
+        _register_secrets(name, read.options)
     session = open_session(
-        options.max_parallel_requests,
-        options.requests_per_second,
-        options.offset_param,
-        paginator.upcoming,
-        retry_statuses=options.retry_statuses,
-        settle=paginator.settle,
-        api_key=options.api_key,
+        first.max_parallel_requests,
+        first.requests_per_second,
+        retry_statuses=first.retry_statuses,
+        api_key=first.api_key,
+        base_url=first.base_url,
+        other_hosts=declaration.api.other_hosts,
     )
-    # A function of its own: dlt copies the configuration, and would copy a bound method with all that it holds.
-    paginator.on_end = lambda: _end_read(session, read)
-    schema = Schema(resource.name)
-    columns = key_columns(options, schema)
+    schema = Schema(declaration.api.name)
+    streams: dict[str, Stream] = {}
+    resources: list[Any] = []
+    for name, read in reads.items():
+        declared = declaration.resources[name]
+        parent = streams[declared.parent] if declared.parent else None
+        streams[name] = _stream_of(declared, read, parent, session)
+        resources.append(_resource(declaration.api.conn_id, declared, read, streams[name], schema))
+    config: RESTAPIConfig = {
+        "client": {**_client(declaration, first), "session": session},  # type: ignore[typeddict-item]
+        "resource_defaults": declaration.config.get("resource_defaults") or {},
+        "resources": resources,
+    }
     source = rest_api_source(
-        _rest_config(resource, options, mode, window, columns, paginator, session),
-        name=resource.name,
-        section=resource.name,
-        max_table_nesting=NESTING_OF_JSON if options.nested == "json" else None,  # type: ignore[arg-type]
+        config,
+        name=declaration.api.name,
+        section=declaration.api.name,
         # Child rows know their root row in every mode, so that a table can change from one mode to another.
         root_key=True,
         schema=schema,
     )
-    step: Any = _page_step(options, window, read)
-    batches: Any = ColumnarBatches(
-        resource.name,
-        options.nested == "json",
-        lambda: not paginator.has_next_page,
-        hashed_rows=mode.name == "scd2",
-        keys=[tuple(path.split(".")) for path in options.key_paths],
-        stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
-        note=lambda name, value: read.progress.notes.update({name: value}),
-    )
-    source.resources[resource.name].add_step(step).add_step(batches)
-    return source
+    family = Family(source)
+    defaults = {
+        name: hint for name, hint in (declaration.config.get("resource_defaults") or {}).items() if name != "endpoint"
+    }
+    for resource, (name, read) in zip(resources, reads.items(), strict=True):
+        declared = declaration.resources[name]
+        family.add(
+            name,
+            streams[name],
+            _batches(declared, read, streams[name], schema, run_id),
+            {**defaults, **resource} if isinstance(resource, dict) else {},
+            [child for child in reads if declaration.resources[child].parent == name],
+            read.is_loaded,
+        )
+    return family.source()
 
 
-def _end_read(session: ApiSession, read: WholeRead) -> None:
-    session.end_read()
-    if session.own_key.replaced_values:
-        read.progress.notes["values_with_the_key_replaced"] = session.own_key.replaced_values
+def _register_secrets(name: str, options: SourceOptions) -> None:
+    if options.api_key:
+        register(options.api_key)
+    # Some write parameters behind the path.
+    of_path = parse_qs(options.path.partition("?")[2])
+    register_values([options.params, of_path, options.headers], but=(name, options.cursor_path, *options.key_paths))
 
 
 def name_of_source(options: SourceOptions) -> str:
@@ -113,57 +121,145 @@ def name_of_source(options: SourceOptions) -> str:
     return f"{address} ({hashlib.sha256(params.encode()).hexdigest()[:12]})"
 
 
-def _paginator(read: WholeRead, options: SourceOptions) -> WholeOffsetPaginator:
-    reader = AnswerReader(options.data_selector, options.total_path, options.key_paths)
-    return WholeOffsetPaginator(
-        read,
-        reader,
-        path=options.path,
-        page_size=options.page_size,
-        offset_param=options.offset_param,
-        limit_param=options.limit_param,
-        total_is_set=options.total_path != USUAL_TOTAL_PATH,
-        overlap=options.overlap,
-        parallel=options.max_parallel_requests,
+def _client(declaration: Declaration, options: SourceOptions) -> dict[str, Any]:
+    declared = declaration.config.get("client") or {}
+    return {
+        "base_url": options.base_url,
+        "headers": {**(declared.get("headers") or {}), **options.headers},
+        **auth_of(options),
+    }
+
+
+def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | None, session: ApiSession) -> Stream:
+    """The records of one resource on their way, with the paginator that brings them."""
+    process = processing_of(declared.name, declared.merged.get("processing_steps") or ())
+    if not declared.endpoint:
+        return RootStream(declared, read, None, process)
+    parts = partial(_parts, session, options=read.options, ignored=_ignored(declared))
+    if parent is None:
+        whole = WholeRead(read.progress, read.options.total_path)
+        return RootStream(declared, read, paginator_of(read.options, parts(whole)), process)
+    return ChildStream(declared, read, parent, parts, process)
+
+
+def _ignored(declared: DeclaredResource) -> list[Any]:
+    """The actions that ignore an answer: it is the end then, which dlt would not tell its paginator."""
+    actions = declared.endpoint.get("response_actions") or ()
+    return [action for action in actions if isinstance(action, Mapping) and action.get("action") == "ignore"]
+
+
+def _parts(
+    session: ApiSession,
+    whole: WholeRead,
+    siblings: Siblings | None = None,
+    *,
+    options: SourceOptions,
+    ignored: Sequence[Mapping[str, Any]] = (),
+) -> ReadParts:
+    is_one = options.paginator_kind in ("single_page", "auto")
+    return ReadParts(
+        whole,
+        AnswerReader(options.data_selector, options.total_path, options.key_paths, is_one),
+        options.path,
+        total_is_set=options.total_path not in (None, USUAL_TOTAL_PATH),
+        siblings=siblings,
+        ignored=ignored,
+        fetch_ahead=session.fetch_ahead,
+        on_end=partial(_end_read, session),
     )
 
 
-def _rest_config(
-    resource: Resource,
-    options: SourceOptions,
-    mode: SyncMode,
-    window: LoadWindow | None,
-    key: list[str],
-    paginator: WholeOffsetPaginator,
-    session: Any,
-) -> RESTAPIConfig:
-    """The declarative configuration: client, authentication, endpoint, pagination."""
+def _end_read(session: ApiSession, hook: ReadHook, read: WholeRead) -> None:
+    session.end_read(hook)
+    if session.own_key.replaced_values:
+        read.progress.notes["values_with_the_key_replaced"] = session.own_key.replaced_values
+
+
+def _resource(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream, schema: Schema) -> Any:
+    """The resource as dlt's REST source takes it."""
+    if isinstance(declared.given, DltResource):
+        return declared.given
+    options, mode = read.options, read.mode
+    key = key_columns(options, schema)
+    given = {
+        name: value
+        for name, value in declared.given.items()
+        if name not in ("processing_steps", "endpoint", "selected")
+    }
     return {
-        "client": {"base_url": options.base_url, "session": session, **auth_of(options)},  # type: ignore[typeddict-item]
-        "resource_defaults": {
-            "primary_key": [] if mode.stamps_rows else key,
-            "write_disposition": mode.write_disposition,
-            "columns": _columns(key, mode),
-        },
-        "resources": [
-            {
-                "name": resource.name,
-                "endpoint": {
-                    "path": options.path,
-                    "params": {**options.params, **_window_params(options, window)},
-                    # Compiled: dlt would compile a text anew for each page.
-                    "data_selector": json_path("data_selector", options.data_selector),
-                    "paginator": paginator,
-                    "response_actions": [partial(raise_failure, transient_statuses=options.retry_statuses)],
-                },
-            }
+        **given,
+        "primary_key": [] if mode.stamps_rows else key,
+        "write_disposition": mode.write_disposition,
+        "columns": {**_declared_columns(declared), **_columns(key, mode)},
+        # Without a limit dlt's own nesting is endless, as ours.
+        "max_table_nesting": NESTING_OF_JSON if options.nested == "json" else declared.merged.get("max_table_nesting"),
+        # All children wait for their answers at once.
+        **({"parallelized": True} if declared.parent else {}),
+        "endpoint": _endpoint(conn_id, declared, read, stream),
+    }
+
+
+def _endpoint(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream) -> dict[str, Any]:
+    options, given = read.options, dict(declared.given.get("endpoint") or {})  # type: ignore[union-attr]
+    merged = declared.endpoint
+    params = {**(given.get("params") or {}), **options.params, **window_params(options, read.window)}
+    incremental = declared.incremental
+    if incremental is not None:
+        said = for_window(incremental, read.window, options.cursor_format)
+        if "parameter" in incremental:
+            params[incremental["parameter"]] = "{incremental.start_value}"
+        given["incremental"] = said
+    actions = [action for action in merged.get("response_actions") or () if action not in _ignored(declared)]
+    endpoint = {
+        **given,
+        "path": options.path,
+        "params": params,
+        "paginator": stream.paginator,
+        "response_actions": [
+            *actions,
+            partial(raise_failure, transient_statuses=options.retry_statuses, conn_id=conn_id),
         ],
     }
+    if options.data_selector:
+        # Compiled: dlt would compile a text anew for each page.
+        endpoint["data_selector"] = json_path("data_selector", options.data_selector)
+    if merged.get("auth") is not None:
+        endpoint.update(auth_of(options))
+    return endpoint
+
+
+def _batches(declared: DeclaredResource, read: ResourceRead, stream: Stream, schema: Schema, run_id: str) -> Any:
+    """The step that makes Arrow tables of records."""
+    options, mode = read.options, read.mode
+    progress: ReadProgress = read.progress
+    table = table_of(declared)
+    if columns := _declared_columns(declared):
+        # Before the first batch looks what is known of the table.
+        schema.update_table(new_table(schema.naming.normalize_table_identifier(table), columns=list(columns.values())))
+    return ColumnarBatches(
+        table,
+        NESTING_OF_JSON if options.nested == "json" else declared.merged.get("max_table_nesting"),
+        stream.is_over,
+        hashed_rows=mode.name == "scd2",
+        keys=[tuple(path.split(".")) for path in options.key_paths],
+        stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
+        note=lambda name, value: progress.notes.update({name: value}),
+    )
+
+
+def table_of(declared: DeclaredResource) -> str:
+    """The table of a resource, as the declaration calls it."""
+    return str(declared.merged.get("table_name") or declared.name)
 
 
 def key_columns(options: SourceOptions, schema: Schema) -> list[str]:
     """The columns of the key, under the names that dlt gives them: under another one it would warn of two columns."""
     return [name_of_dlt(schema.naming, tuple(path.split("."))) for path in options.key_paths]
+
+
+def _declared_columns(declared: DeclaredResource) -> dict[str, TColumnSchema]:
+    columns = declared.merged.get("columns")
+    return dict(ensure_table_schema_columns(columns)) if columns else {}
 
 
 def _columns(key: list[str], mode: SyncMode) -> dict[str, TColumnSchema]:
@@ -175,53 +271,3 @@ def _columns(key: list[str], mode: SyncMode) -> dict[str, TColumnSchema]:
         # Nullable: the table may hold rows of other modes, and a column that may not be null cannot be added to it.
         columns.append({"name": RUN_COLUMN, "data_type": "text", "merge_key": True, "nullable": True})
     return {str(column["name"]): column for column in columns}
-
-
-def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[str, str | int]:
-    if window is None:
-        return {}
-    params: dict[str, str | int] = {}
-    if options.start_param and window.start is not None:
-        params[options.start_param] = format_instant(window.start, options.cursor_format, "start")
-    if options.end_param:
-        params[options.end_param] = format_instant(window.end, options.cursor_format, "end")
-    return params
-
-
-def _page_step(
-    options: SourceOptions, window: LoadWindow | None, read: WholeRead
-) -> Callable[[list[Any]], list[Record]]:
-    """What becomes of a page: its records that are new and lie in the window.
-
-    A page of which nothing is left is handed on as well: it may be the last, which empties the batches.
-    """
-    keep = _in_window(options, window, read) if window is not None and options.cursor_path else None
-
-    def process(_: list[Any]) -> list[Record]:
-        # What dlt hands over is the whole page; the proof has just said which of it to hand on.
-        return [record for record in read.handed_on if keep(record)] if keep else read.handed_on
-
-    return process
-
-
-def _in_window(options: SourceOptions, window: LoadWindow, read: WholeRead) -> Callable[[Record], bool]:
-    """Whether a record lies in the window: enforced here as well, whatever the API makes of its filter."""
-    cursor_path = options.cursor_path or ""
-    selector = json_path("cursor_path", cursor_path)
-    is_field = cursor_path.isidentifier()
-    key_of = key_finder(options.key_paths)
-
-    def in_window(record: Record) -> bool:
-        # A plain field, the common case, needs no JSONPath: this runs for every record.
-        cursor = record.get(cursor_path) if is_field else next((match.value for match in selector.find(record)), None)
-        try:
-            inside = window.contains(parse_cursor(cursor))
-        except ResponseShapeError as error:
-            raise ResponseShapeError(
-                f"The option `cursor_path` is `{cursor_path}`, but a record fails it: {error}"
-            ) from None
-        if not inside:
-            read.progress.outside_window.add(key_of(record))
-        return inside
-
-    return in_window

@@ -5,7 +5,7 @@ in a place of this run alone (`include/load/staging.py`): concurrent runs that s
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,10 +71,10 @@ class OpenDestination:
         """What stays open from the lock to the end of the load."""
         return self.kind.kept_open(self.values)
 
-    def prove(self, proof: LoadProof) -> None:
+    def prove(self, proofs: Iterable[LoadProof]) -> None:
         """Have the load prove this before its commit, where the destination has transactions that ours can look into."""
         if isinstance(self.dlt_destination, ProvenDestination):
-            self.dlt_destination.proof = proof
+            self.dlt_destination.proofs = {proof.table: proof for proof in proofs}
 
     def hints(self, mode: SyncMode, key_columns: Sequence[str], run_name: str) -> dict[str, Any]:
         """Hints for dlt's resource that the destination needs, in place of those of the mode."""

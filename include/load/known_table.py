@@ -18,17 +18,21 @@ from include.errors import ConfigurationError
 from include.load.stored_schema import forget_our_normalizer
 
 
+def take_stored_schema(pipeline: dlt.Pipeline, schema_name: str) -> None:
+    """Bring the stored schema of this name into `pipeline`, which belongs to dlt alone. Raises what the destination raises."""
+    opened: Any = pipeline.destination_client()
+    with opened as client:
+        forget_our_normalizer(client, schema_name)
+    pipeline.sync_destination()
+    if pipeline.default_schema_name is None:
+        _take_stored_schema(pipeline, schema_name)
+
+
 def known_table(pipeline: dlt.Pipeline, table: str) -> TTableSchema | None:
     """The table as the destination knows it, without the keys that earlier loads left; None: there is none yet.
 
-    Brings the stored schemas into `pipeline`, all of which belong to dlt alone. Raises what the destination raises.
+    To be asked after `take_stored_schema`.
     """
-    opened: Any = pipeline.destination_client()
-    with opened as client:
-        forget_our_normalizer(client, table)
-    pipeline.sync_destination()
-    if pipeline.default_schema_name is None:
-        _take_stored_schema(pipeline, table)
     known = pipeline.default_schema.tables.get(table) if pipeline.default_schema_name else None
     if known is not None:
         forget_keys(known)
@@ -38,7 +42,7 @@ def known_table(pipeline: dlt.Pipeline, table: str) -> TTableSchema | None:
 def is_gone(pipeline: dlt.Pipeline, table: str) -> bool:
     """Whether the table is not there: what earlier loads have put into it, if they did, is to be read again.
 
-    To be asked after `known_table`. Raises what the destination raises.
+    To be asked after `take_stored_schema`. Raises what the destination raises.
     """
     opened: Any = pipeline.destination_client()
     if pipeline.default_schema_name is None or not isinstance(opened, SqlJobClientBase):
@@ -48,16 +52,16 @@ def is_gone(pipeline: dlt.Pipeline, table: str) -> bool:
     return not is_there
 
 
-def _take_stored_schema(pipeline: dlt.Pipeline, table: str) -> None:
+def _take_stored_schema(pipeline: dlt.Pipeline, schema_name: str) -> None:
     # dlt takes a schema by its state, which a first load that was killed, or somebody's DROP, has not left: the tables are there.
     opened: Any = pipeline.destination_client()
     if not isinstance(opened, WithStateSync):
         return
     with opened as client:  # type: ignore[attr-defined]  # as all of dlt's clients
-        stored = client.get_stored_schema(table)
+        stored = client.get_stored_schema(schema_name)
     if stored is not None:
         pipeline.schemas.save_schema(Schema.from_dict(json.loads(stored.schema)))
-        pipeline.default_schema_name = table  # type: ignore[assignment]  # None until a pipeline has one
+        pipeline.default_schema_name = schema_name  # type: ignore[assignment]  # None until a pipeline has one
 
 
 def check_history(mode: SyncMode, table: TTableSchema) -> None:

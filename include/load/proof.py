@@ -4,9 +4,10 @@ In: what the read saw, and dlt's open client. Out: the rows of the load; or an e
 asked in that of the merge, so that the error undoes it: `ProvenStatementsJob`, by a factory that is a `ProvenDestination`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from dlt.common.destination.client import JobClientBase
@@ -29,7 +30,7 @@ from include.load import sql
 
 @dataclass
 class LoadProof:
-    """What one load has to prove. Made before the read, which fills in `read`; the merge fills in the rest."""
+    """What one load has to prove of one table. Made before the read, which fills in `read`; the merge fills in the rest."""
 
     table: str
     mode: SyncMode
@@ -155,15 +156,15 @@ class ProvenStatementsJob(SqlLoadJob):
     @property
     def proof(self) -> LoadProof | None:
         """What is to be proven of this job's table; None: nobody has asked."""
-        proof: LoadProof | None = getattr(self._job_client, "proof", None)
-        return proof if proof and self._load_table["name"] == proof.table else None
+        proofs: Mapping[str, LoadProof] = getattr(self._job_client, "proofs", {})
+        return proofs.get(str(self._load_table["name"]))
 
 
 class ProvenDestination:
     """Stands before dlt's factory of a destination whose clients make `ProvenStatementsJob`s."""
 
-    proof: LoadProof | None = None
-    """What loads by this destination have to prove; None: nothing."""
+    proofs: Mapping[str, LoadProof] = MappingProxyType({})
+    """What loads by this destination have to prove, by table."""
 
     @property
     def destination_type(self) -> str:
@@ -172,7 +173,7 @@ class ProvenDestination:
         return DestinationReference.normalize_type(f"{of_dlt.__module__}.{of_dlt.__qualname__}")
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
-        """dlt's client, which has the proof."""
+        """dlt's client, which has the proofs."""
         client: JobClientBase = super().client(schema, initial_config)  # type: ignore[misc]
-        client.proof = self.proof  # type: ignore[attr-defined]
+        client.proofs = self.proofs  # type: ignore[attr-defined]
         return client

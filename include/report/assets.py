@@ -1,6 +1,6 @@
 """The Airflow asset of each table, and what its events tell.
 
-In: a catalogue entry; a load report. Out: an `Asset` for `outlets`, and the event's extra: counts, times and the
+In: an API and its resource; a load report. Out: an `Asset` for `outlets`, and the event's extra: counts, times and the
 load id, small and without secrets, so that a downstream DAG can be scheduled on the table and see what changed.
 """
 
@@ -9,18 +9,14 @@ from datetime import datetime
 from airflow.sdk import Asset
 from pydantic import JsonValue
 
-from include.apis.datasets import Resource
-from include.apis.names import DESTINATION_SCHEMA
+from include.apis.api import Api
 from include.report.history import LoadReport
 
 
-def table_asset(resource: Resource) -> Asset:
+def table_asset(api: Api, resource: str) -> Asset:
     """The asset of the table of `resource`. Its URI names no host: the destination is known in the task only."""
-    return Asset(
-        name=f"{DESTINATION_SCHEMA}.{resource.name}",
-        uri=f"datasets://{DESTINATION_SCHEMA}/{resource.name}",
-        group="datasets",
-    )
+    schema = api.destination_schema
+    return Asset(name=f"{schema}.{resource}", uri=f"datasets://{schema}/{resource}", group=api.name)
 
 
 def event_extra(report: LoadReport) -> dict[str, JsonValue]:

@@ -15,7 +15,7 @@ from typing import Any
 import dlt
 from sqlglot import exp
 
-from include.apis.names import REPORTS_TABLE
+from include.apis.api import REPORTS_TABLE
 from include.decide.run import AirflowRun
 from include.decide.sync_mode import SyncMode
 from include.decide.window import LoadWindow

@@ -22,10 +22,12 @@ from dlt.extract import DltSource
 from include import redaction
 from include.apis.datasets import DATASETS
 from include.configure.choices import SyncModeName
-from include.configure.options import resolve_options
+from include.configure.declaration import read_declaration
+from include.configure.resolution import resolve_options
 from include.decide.sync_mode import SYNC_MODES
 from include.extract import session
 from include.extract.completeness import PASSES, ReadProgress
+from include.extract.read import ResourceRead
 from include.extract.source import api_source
 from tests.support.api_server import ApiServer
 from tests.support.clock import RecordingClock
@@ -142,7 +144,8 @@ class Loader:
             DATASETS, {"base_url": url, "api_key": key, "max_parallel_requests": 1, **options}
         )
         self.progress = ReadProgress()
-        return api_source(DATASETS, self.options, SYNC_MODES[mode], progress=self.progress)
+        read = ResourceRead(self.options, SYNC_MODES[mode], progress=self.progress)
+        return api_source(read_declaration(DATASETS), {"datasets": read})
 
     def read(self, server: ApiServer | str, **options: Any) -> list[Any]:
         """The records that would be loaded, after as many passes as that takes. No table is touched."""

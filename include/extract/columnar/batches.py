@@ -33,7 +33,7 @@ OBJECTS_BEFORE_COLLECTION = 50_000
 class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
     """The step of a dlt resource that collects records and gives them on in batches.
 
-    `json_columns`: nested values become JSON text; without, child tables and columns. `hashed_rows`: the ids of rows
+    `max_nesting`: from so many levels on, nested values become JSON text; None: all become child tables and columns. `hashed_rows`: the ids of rows
     are hashes over what is in them, for history. `keys`: the fields of the primary key, each as the JSON keys that lead
     to it; a new column for one keeps text as text. `stamps`: columns with one value for all records. `note` is told what the
     report has to say: `values_beside`, how many values of which field lie in a column beside their own. `is_last` tells,
@@ -47,7 +47,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
     def __init__(
         self,
         table: str,
-        json_columns: bool,
+        max_nesting: int | None,
         is_last: Callable[[], bool],
         *,
         hashed_rows: bool = False,
@@ -58,7 +58,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         BaseItemTransform.__init__(self)
         self._note = note
         self._table = table
-        self._json_columns = json_columns
+        self._max_nesting = max_nesting
         self._hashed_rows = hashed_rows
         self._keys = tuple(keys)
         self._stamps = dict(stamps or {})
@@ -104,7 +104,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         from include.extract.columnar.limits import current_limits
         from include.extract.columnar.tables import RecordTables, TableOptions
 
-        options = TableOptions(self._json_columns, self._hashed_rows, self._keys, self._stamps, current_limits())
+        options = TableOptions(self._max_nesting, self._hashed_rows, self._keys, self._stamps, current_limits())
         return RecordTables(self._table, dlt.current.source_schema(), load_id, options)
 
     def _items(self, tables: "list[ArrowTable]") -> Iterator[Any]:

@@ -54,12 +54,12 @@ class ArrowTable:
 class TableOptions:
     """How records become tables.
 
-    `json_columns`: nested values become JSON text in the root table. `hashed_rows`: ids of rows are hashes over what is
+    `max_nesting`: from so many levels on, nested values become JSON text, as dlt's `max_table_nesting`; 0: in the root table; None: never. `hashed_rows`: ids of rows are hashes over what is
     in them, for history; otherwise random. `keys`: the fields of the primary key. `stamps`: columns of the root table
     with one value for all rows.
     """
 
-    json_columns: bool = False
+    max_nesting: int | None = None
     hashed_rows: bool = False
     keys: tuple[Field, ...] = ()
     stamps: Mapping[str, Any] = field(default_factory=dict)
@@ -70,12 +70,13 @@ class TableOptions:
 class _Known:
     """What a load knows of one table. `parts`: its name before dlt puts it together.
 
-    `types` are those of all its columns, `fields` what this load puts into them.
+    `level`: how many JSON keys and lists lie around its rows. `types` are those of all its columns, `fields` what this load puts into them.
     """
 
     parts: tuple[str, ...]
     name: str
     names: ColumnNames
+    level: int
     types: dict[str, TColumnSchema]
     fields: dict[str, Field] = field(default_factory=dict)
     children: dict[Field, "_Known"] = field(default_factory=dict)
@@ -169,16 +170,16 @@ class RecordTables:
         if path not in parent.children:
             naming, tables = self._schema.naming, self._schema.tables
             parts = child_table_name(naming, parent.parts, path, tables, self._claimed)
-            parent.children[path] = self._known(parts, ())
+            parent.children[path] = self._known(parts, (), parent.level + len(path))
         return parent.children[path]
 
-    def _known(self, parts: tuple[str, ...], keys: Iterable[Field]) -> _Known:
+    def _known(self, parts: tuple[str, ...], keys: Iterable[Field], level: int = 0) -> _Known:
         naming = self._schema.naming
         name = naming.shorten_fragments(*parts)
         self._claimed.add(name)
         stored: TTableSchema = self._schema.tables.get(name, {})
         columns = {column: hints for column, hints in stored.get("columns", {}).items() if hints.get("data_type")}
-        return _Known(parts, name, ColumnNames(name, naming, columns, keys), columns)
+        return _Known(parts, name, ColumnNames(name, naming, columns, keys), level, columns)
 
     def _flatten(self, rows: _Rows) -> tuple[dict[str, pa.Array], dict[Field, Sequence[Any]]]:
         """The columns of the rows, and the nested lists that are not among them."""
@@ -219,7 +220,8 @@ class RecordTables:
             )
 
     def _is_json(self, table: _Known, path: Field) -> bool:
-        if self._options.json_columns:
+        deepest = self._options.max_nesting
+        if deepest is not None and table.level + max(0, len(path) - 1) >= deepest:
             return True
         name = table.names.find(path)
         return name in table.types and table.types[name]["data_type"] == "json"

@@ -12,21 +12,20 @@ the second page and read without overlap.
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from itertools import chain, count, islice
-from typing import Any
+from typing import Any, Self
 
 from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
 from requests import Request, Response
 
 from include.errors import ConfigurationError, ResponseShapeError
-from include.extract.answer import Answer, AnswerReader
-from include.extract.completeness import Page, Record, WholeRead
-from include.extract.more import larger_total, says_more
+from include.extract.answer import Answer
+from include.extract.completeness import Page, Record
+from include.extract.paginators.has_more import HasMore
+from include.extract.paginators.proven import NO_SUCH_PAGE, ProvenPaginator, ReadParts
 from include.extract.response import nothing_there
 
 # For each request at once: those behind the first wait to be processed, so that the requests go on while a batch is written.
 PAGES_IN_MEMORY = 4
-# An offset between whole pages that is refused: by these, an API says that it does not like the question.
-_NO_SUCH_PAGE = (400, 404, 409, 410, 412, 416, 422)
 
 
 class State(Enum):
@@ -42,37 +41,42 @@ class State(Enum):
     """Another page, or the end."""
 
 
-class WholeOffsetPaginator(OffsetPaginator):
-    """Steps through the offsets until one brings nothing new.
+class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
+    """Steps through the offsets until one brings nothing new."""
 
-    Raises ResponseShapeError and ConfigurationError (permanent), CollectionMoved (transient) at the end of a pass that
-    was not whole.
-    """
+    kind = "offset"
 
     def __init__(
         self,
-        read: WholeRead,
-        reader: AnswerReader,
+        parts: ReadParts,
         *,
-        path: str,
         page_size: int,
-        offset_param: str,
-        limit_param: str,
-        total_is_set: bool,
+        offset_param: str | None,
+        limit_param: str | None,
         overlap: bool = True,
         parallel: int = 1,
+        offset: int = 0,
+        offset_body_path: str | None = None,
+        limit_body_path: str | None = None,
+        has_more_path: str | None = None,
+        spawn: Callable[[], Self] | None = None,
     ) -> None:
-        """`total_is_set`: somebody has said where the total is."""
-        super().__init__(limit=page_size, offset_param=offset_param, limit_param=limit_param, total_path=None)
-        self.read = read
-        self._reader = reader
-        self._path = path.partition("?")[0]
+        """`offset`: where the collection begins. The rest as dlt's."""
+        super().__init__(
+            limit=page_size,
+            offset=offset,
+            offset_param=None if offset_body_path else offset_param,
+            limit_param=None if limit_body_path else limit_param or "limit",
+            offset_body_path=offset_body_path,
+            limit_body_path=limit_body_path,
+            total_path=None,
+        )
+        self.position_param = self.param_name
         self._page_size = page_size
-        self._total_is_set = total_is_set
         self._may_overlap = overlap and page_size > 1
         self._parallel = parallel
-        self.on_end: Callable[[], None] = lambda: None
-        """Called when a pass is over, well or not."""
+        self._has_more = HasMore(has_more_path)
+        self.set_up(parts, spawn)
         self._start_pass()
 
     def _start_pass(self) -> None:
@@ -109,8 +113,7 @@ class WholeOffsetPaginator(OffsetPaginator):
 
     def init_request(self, request: Request) -> None:
         """Begin at the beginning: a read, or another pass of one."""
-        self.read.begin_pass()
-        self._reader.start_pass()
+        self.begin(request)
         self._start_pass()
         super().init_request(request)
 
@@ -134,34 +137,23 @@ class WholeOffsetPaginator(OffsetPaginator):
         return response
 
     def _takes_as_nothing(self, status: int) -> bool:
-        if self._state is State.SECOND and self._overlaps and status in _NO_SUCH_PAGE:
+        if self._state is State.SECOND and self._overlaps and status in NO_SUCH_PAGE:
             taken = True
         elif self.read.total is not None:
             taken = self.read.promise_is_met
         else:
             # Behind a full page it may be a largest offset that the API allows.
-            taken = status in _NO_SUCH_PAGE and self._last_was_short
+            taken = status in NO_SUCH_PAGE and self._last_was_short
         self._refused = status if taken else None
         return taken
 
-    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        """Check one answer and plan the next question."""
-        goes_on = False
-        try:
-            self._take(response)
-            goes_on = self.has_next_page
-        finally:
-            if not goes_on:
-                self._is_over = True
-                self.on_end()
-
-    def _take(self, response: Response) -> None:
+    def _take(self, response: Response, data: list[Any] | None) -> None:
         was_refused, self._refused = self._refused is not None, None
         self.read.handed_on = []
         nothing_is_fine = was_refused or (self._state is not State.FIRST and self.read.promise_is_met)
-        answer = self._reader.read(response, self._page(), nothing_is_fine)
-        answered_at = getattr(response, "answered_at", None) or self.read.clock()
-        page = Page(self.current_value, answer.keys, answer.records, answer.total, answered_at)
+        answer = self.reader.read(response, self._page(), nothing_is_fine)
+        page = self.page_of(self.current_value, answer, response)
+        is_first = self._state is State.FIRST
         match self._state:
             case State.FIRST:
                 self._take_first(page)
@@ -171,7 +163,12 @@ class WholeOffsetPaginator(OffsetPaginator):
                 self._take_grid(page)
             case _:
                 self._take_next(page)
+        if is_first and self.needs_no_second_question(answer):
+            self._has_next_page = False
+        if self._has_more.says_no(answer.body):
+            self._has_next_page = False
         if not self._has_next_page:
+            self._is_over = True
             self._end(response, answer)
 
     def _take_first(self, page: Page) -> None:
@@ -299,33 +296,29 @@ class WholeOffsetPaginator(OffsetPaginator):
         return page.total is not None and self.read.total is not None and page.total > self.read.total
 
     def _end(self, response: Response, answer: Answer) -> None:
-        self.read.end_pass()
-        rows = self.read.rows
-        if not self._overlaps and rows > len(self._first_keys):
-            self.read.progress.notes["not_proven"] = (
+        not_proven = ""
+        if not self._overlaps and self.read.rows > len(self._first_keys):
+            not_proven = (
                 "pages did not overlap, so a record that left and one that came between two pages, with the total as it was, "
                 "are not seen"
             )
-        if place := says_more(answer.body, response.headers.get("Link", ""), self.param_name or "", self.current_value):
-            raise ResponseShapeError(
-                f"The read ended after {rows} records, but the last answer says at `{place}` that there are more: the API "
-                f"does not page by `{self.param_name}` alone. Set the options `offset_param` and `limit_param` to the "
-                "names that it knows. Nothing was loaded."
-            )
-        if self._total_is_set or self.read.total is not None:
-            return
-        if found := larger_total(answer.body, self.read.counted):
-            place, total = found
-            raise ResponseShapeError(
-                f"The read ended after {rows} records, but the last answer has {total} at `{place}`: set the option "
-                f"`total_path` to `{place}` if that is the number of records, or to an empty text if it is not. Nothing "
-                "was loaded."
-            )
+        self.end(response, answer, not_proven, self.current_value)
+
+    def what_to_set(self) -> str:
+        """The names of the parameters."""
+        return (
+            f"the API does not page by `{self._param}` alone. Set the options `offset_param` and `limit_param` to the "
+            "names that it knows."
+        )
+
+    @property
+    def _param(self) -> str:
+        return self.param_name or self.param_body_path or ""
 
     def _ignored(self) -> ResponseShapeError:
         return ResponseShapeError(
             f"{self._page()} repeats records that earlier pages had, and none is new: the API seems to ignore "
-            f"`{self.param_name}`. Set the options `offset_param` and `limit_param` to the names that it knows."
+            f"`{self._param}`. Set the options `offset_param` and `limit_param` to the names that it knows."
         )
 
     def _capped(self, length: int) -> ConfigurationError:
@@ -335,7 +328,7 @@ class WholeOffsetPaginator(OffsetPaginator):
         )
 
     def _page(self) -> str:
-        return f"The page at {self._path}, {self.param_name} {self.current_value},"
+        return f"The page at {self._path}, {self._param} {self.current_value},"
 
 
 def _is_empty(response: Response) -> bool:

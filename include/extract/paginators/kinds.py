@@ -1,0 +1,63 @@
+"""The paginator of each kind, from the options.
+
+In: the options, and what the read is proven by. Out: a paginator for dlt's REST client.
+"""
+
+from typing import Any
+
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
+from dlt.sources.rest_api.config_setup import create_paginator
+
+from include.configure.options import SourceOptions
+from include.configure.paginator_config import paginator_options
+from include.extract.paginators.auto import GuessedPaginator
+from include.extract.paginators.following import WholeFollowingPaginator
+from include.extract.paginators.offset import WholeOffsetPaginator
+from include.extract.paginators.page_number import WholePageNumberPaginator
+from include.extract.paginators.proven import ReadParts
+
+# The page's own size is in `page_size`; dlt's stops after an empty page, which ours does anyway.
+_NOT_OF_OFFSET = ("stop_after_empty_page",)
+
+
+def paginator_of(options: SourceOptions, parts: ReadParts, spawn: Any = None) -> Any:
+    """A paginator of the kind that the options name. `spawn` as in `ProvenPaginator.set_up`."""
+    fields = options.paginator_fields
+    match options.paginator_kind:
+        case "offset":
+            return WholeOffsetPaginator(
+                parts,
+                page_size=options.page_size,
+                offset_param=options.offset_param,
+                limit_param=options.limit_param,
+                overlap=options.overlap,
+                parallel=options.max_parallel_requests,
+                spawn=spawn,
+                **{name: value for name, value in fields.items() if name not in _NOT_OF_OFFSET},
+            )
+        case "page_number":
+            return WholePageNumberPaginator(
+                parts,
+                parallel=options.max_parallel_requests,
+                limit_param=options.limit_param,
+                page_size=options.page_size,
+                spawn=spawn,
+                **fields,
+            )
+        case "auto":
+            return GuessedPaginator(parts, lambda guess, its: _guessed(options, guess, its), spawn)
+        case "own":
+            return WholeFollowingPaginator(parts, options.paginator, type(options.paginator).__name__, None, spawn)
+        case kind:
+            inner: Any = create_paginator({"type": kind, **fields})  # type: ignore[arg-type]  # any of dlt's
+            return WholeFollowingPaginator(parts, inner, kind, fields.get("has_more_path"), spawn)
+
+
+def _guessed(options: SourceOptions, guess: BasePaginator, parts: ReadParts) -> Any:
+    said = paginator_options(guess)
+    as_guessed = options.copy()
+    for name, value in said.items():
+        # Where the total is, somebody may have said.
+        if name != "total_path":
+            setattr(as_guessed, name, value)
+    return paginator_of(as_guessed, parts)
