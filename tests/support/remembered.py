@@ -54,6 +54,8 @@ def worked_out_once() -> Iterator[None]:
                     patch.setattr(module, function.__name__, remembered)
         patch.setattr(validation, "get_type_hints", _hints_of_a_class(validation.get_type_hints))
         patch.setattr(BaseConfiguration, "get_resolvable_fields", classmethod(_fields_of_a_class()))
+        patch.setattr(BaseConfiguration, "__iter__", lambda self: iter(_names(type(self))))
+        patch.setattr(BaseConfiguration, "__len__", lambda self: len(_names(type(self))))
         patch.setattr(Destination, "capabilities", _capabilities(Destination.capabilities))
         yield
 
@@ -91,6 +93,12 @@ def _fields_of_a_class() -> Callable[[type[BaseConfiguration]], dict[str, type]]
         return dict(known(cls))
 
     return remembered
+
+
+@functools.cache
+def _names(spec: type[BaseConfiguration]) -> tuple[str, ...]:
+    fields = spec.__dataclass_fields__.values()
+    return tuple(field.name for field in fields if base_configuration.is_valid_configspec_field(field))
 
 
 def _capabilities(work_out: Callable[..., Any]) -> Callable[..., Any]:
