@@ -114,7 +114,7 @@ def _capabilities(work_out: Callable[..., Any]) -> Callable[..., Any]:
             dict(self.caps_params),
             naming and (type(naming), naming.max_length),
             dict(os.environ),
-            context[PluggableRunContext].providers,
+            tuple(context[PluggableRunContext].providers.providers),
             context[ConfigSectionContext].pipeline_name,
         )
         of_this = known.setdefault(self, [])

@@ -26,7 +26,6 @@ from include.extract.completeness import PASSES, ReadProgress
 from include.extract.source import api_source
 from tests.support.api_server import ApiServer
 from tests.support.clock import RecordingClock
-from tests.support.remembered import worked_out_once
 
 DLT_SETTINGS = ("SOURCES__", "DATASETS__", "RUNTIME__", "DESTINATION__", "SCHEMA__", "NORMALIZE__", "LOAD__", "DLT_")
 
@@ -50,12 +49,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = RecordingClock()
     monkeypatch.setattr(session, "SYSTEM_CLOCK", clock)
     return clock.slept
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _what_dlt_works_out_again_and_again_is_worked_out_once() -> Iterator[None]:
-    with worked_out_once():
-        yield
 
 
 @contextmanager
