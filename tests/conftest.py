@@ -96,6 +96,16 @@ def _the_environment_is_that_of_the_session() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _what_dlt_works_out_again_and_again_is_worked_out_once() -> Iterator[None]:
+    """Two fifths of a load through Airflow, and half of one without, are dlt's looking for settings."""
+    # Imports dlt.
+    from tests.support.remembered import worked_out_once
+
+    with worked_out_once():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _loopback_only() -> Iterator[None]:
     """No test leaves this machine; a service that the environment names elsewhere is the exception."""
     allowed = set()

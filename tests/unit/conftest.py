@@ -1,11 +1,9 @@
 """Fixtures for the layers below Airflow: dlt in a folder of its own, waits only recorded, nothing left behind."""
 
-import functools
 import logging
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import dlt
 import duckdb
 import pytest
 from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs import base_configuration
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.pipeline import LoadInfo, PipelineContext
 from dlt.extract import DltSource
@@ -56,31 +53,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return clock.slept
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _what_a_hint_means_is_worked_out_once() -> Iterator[None]:
-    """dlt does so each time that it looks for a setting: a third of the time of a small load."""
-    with pytest.MonkeyPatch.context() as patch:
-        for function in (base_configuration.is_secret_hint, base_configuration.extract_inner_hint):
-            remembered = _remembered(function)
-            for module in [module for name, module in sys.modules.items() if name.startswith("dlt.")]:
-                if vars(module).get(function.__name__) is function:
-                    patch.setattr(module, function.__name__, remembered)
-        yield
-
-
-def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
-    known = functools.cache(function)
-
-    @functools.wraps(function)
-    def remembered(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return known(*args, **kwargs)
-        except TypeError:  # a hint that has no hash
-            return function(*args, **kwargs)
-
-    return remembered
-
-
 @contextmanager
 def dlt_in(home: Path) -> Iterator[None]:
     """dlt with an empty project and data folder below `home`, no settings in the environment, no active pipeline."""
@@ -117,10 +89,17 @@ class Loader:
         self.home = home
         self.database = home / "datasets.duckdb"
         self.progress = ReadProgress()
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        """Nothing of the file is open from then on."""
+        self._open.close()
 
     @cached_property
     def pipeline(self) -> dlt.Pipeline:
         """The pipeline; made when a test loads."""
+        # While one connection is open, another costs nothing: DuckDB starts its threads and reads the file once.
+        self._open.enter_context(duckdb.connect(str(self.database)))
         return dlt.pipeline(
             "datasets",
             destination=dlt.destinations.duckdb(str(self.database)),
@@ -159,7 +138,7 @@ class Loader:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the DuckDB file; tables are found without their schema."""
-        with duckdb.connect(str(self.database), read_only=True) as connection:
+        with duckdb.connect(str(self.database)) as connection:
             connection.execute("SET search_path = 'datasets_raw'")
             return connection.execute(sql).fetchall()
 
@@ -177,9 +156,11 @@ def records_of(source: DltSource) -> list[Any]:
 
 
 @pytest.fixture
-def loader(dlt_home: Path) -> Loader:
+def loader(dlt_home: Path) -> Iterator[Loader]:
     """A `Loader` with an empty DuckDB file."""
-    return Loader(dlt_home)
+    loader = Loader(dlt_home)
+    yield loader
+    loader.close()
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
