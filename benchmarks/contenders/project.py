@@ -8,9 +8,10 @@ from typing import Any
 import dlt
 
 from include.apis.datasets import DATASETS
-from include.configure.options import resolve_options
+from include.configure.resolution import resolve_options
 from include.extract.completeness import ReadProgress
-from include.extract.source import api_source
+from include.extract.read import ResourceRead
+from include.extract.source import source_of
 from include.load.kinds import kinds
 from include.load.staging import staging
 
@@ -29,7 +30,7 @@ else:
     target = lean_duckdb({"database": destination})
     held = kept_open(Path(destination))
 progress = ReadProgress()
-source = api_source(DATASETS, resolve_options(DATASETS), progress=progress)
+source = source_of(DATASETS, ResourceRead(resolve_options(DATASETS), progress=progress))
 source.resources["datasets"].apply_hints(file_format=kind.file_format)
 pipeline = dlt.pipeline("datasets", destination=target, dataset_name="bench")
 with held, staging(pipeline, kind):

@@ -24,6 +24,13 @@ from include.errors import ConfigurationError
 
 # What each resource has of its own: said for several at once, all would be read from one address, or into one another.
 _OF_ONE_RESOURCE = ("path", "data_selector", "primary_key", "cursor_path")
+# Where a connection has what is required.
+_PLACES = {
+    "base_url": "put the API's address, or its host name, into the field `host`",
+    "api_key": "put the key, the token or the password into the field `password`",
+    "username": "put the user, or the client's id, into the field `login`",
+}
+_OR_NO_AUTH = ', or, if the API asks for none, {"auth": "none"} into its extra'
 
 
 def resolve_options(api: Api, run_params: Mapping[str, object] | None = None) -> SourceOptions:
@@ -68,6 +75,11 @@ def _resolved(declaration: Declaration, resource: DeclaredResource, run_params: 
         setattr(options, name, value)
     if missing := options.missing():
         raise _missing(declaration.api, missing)
+    if options.auth_kind == "none" and "auth" not in said and "api_key" in said:
+        raise ConfigurationError(
+            f"The connection `{declaration.api.conn_id}` has a password, and neither the declaration nor the option `auth` says how it is "
+            'sent. Set the option: for example {"auth": "bearer"} in the extra of the connection, or "none" to leave it out.'
+        )
     options.on_resolved()
     return options
 
@@ -107,7 +119,9 @@ def _as_written(resource: str, name: str, value: object, hint: Any) -> Any:
 
 
 def _missing(api: Api, names: Iterable[str]) -> ConfigurationError:
+    names = list(names)
     return ConfigurationError(
-        f"The source `{api.name}` has no {', '.join(f'`{name}`' for name in names)}: set the Airflow connection `{api.conn_id}`, or, "
-        f"without Airflow, {', '.join(f'SOURCES__{api.name}__{name}'.upper() for name in names)}."
+        f"The source `{api.name}` has no {', '.join(f'`{name}`' for name in names)}: "
+        f"{'; '.join(_PLACES[name] for name in names)} of the Airflow connection `{api.conn_id}`, of type `http`"
+        f"{_OR_NO_AUTH if 'api_key' in names else ''}. Without Airflow: {', '.join(f'SOURCES__{api.name}__{name}'.upper() for name in names)}."
     )

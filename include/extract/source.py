@@ -1,7 +1,7 @@
 """One API, or a part of it, as a dlt source: declaration, options and windows -> `rest_api_source`.
 
 In: a declaration, and what is to be read of each resource. Out: a `DltSource` that runs anywhere dlt runs, also in a Python shell:
-`dlt.pipeline("datasets", destination="duckdb").run(api_source(read_declaration(DATASETS), reads))`.
+`dlt.pipeline("datasets", destination="duckdb").run(source_of(DATASETS, ResourceRead(resolve_options(DATASETS))))`.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ from dlt.extract import DltResource, DltSource
 from dlt.extract.utils import ensure_table_schema_columns
 from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
 
-from include.configure.declaration import Declaration, DeclaredResource
+from include.apis.api import Api
+from include.configure.declaration import Declaration, DeclaredResource, read_declaration
 from include.configure.options import SourceOptions, json_path
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SyncMode
 from include.extract.answer import AnswerReader
@@ -101,6 +102,13 @@ def api_source(declaration: Declaration, reads: Mapping[str, ResourceRead], run_
             read.is_loaded,
         )
     return family.source()
+
+
+def source_of(api: Api, read: ResourceRead, run_id: str = "") -> DltSource:
+    """As `api_source`, of the only resource of `api`: for a Python shell."""
+    declaration = read_declaration(api)
+    (name,) = declaration.resources
+    return api_source(declaration, {name: read}, run_id)
 
 
 def _register_secrets(name: str, options: SourceOptions) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from include.apis.datasets import RESOURCES
+from include.apis.datasets import DATASETS
 from include.configure.settings import Settings
 from include.decide.sync_mode import SYNC_MODES
 from include.errors import ConfigurationError
@@ -80,9 +80,9 @@ def test_its_form_refuses_the_rest(dag: Any, name: str, value: object) -> None:
 
 
 def test_it_has_a_task_and_an_asset_for_each_resource(dag: Any) -> None:
-    assert [task.task_id for task in dag.tasks] == [f"{name}.{name}" for name in (r.name for r in RESOURCES)]
+    assert [task.task_id for task in dag.tasks] == list(DATASETS.resource_names)
     outlets = [[asset.name for asset in task.outlets] for task in dag.tasks]
-    assert outlets == [[f"datasets_raw.{resource.name}"] for resource in RESOURCES]
+    assert outlets == [[f"datasets_raw.{resource}"] for resource in DATASETS.resource_names]
 
 
 def test_its_tasks_are_retried_and_end(dag: Any) -> None:
@@ -246,12 +246,14 @@ def test_a_serialized_dag_holds_no_secret(parses: list[dict[str, Any]]) -> None:
 def test_airflow_finds_nothing_that_changes_between_parses(parses: list[dict[str, Any]], tmp_path: Path) -> None:
     # What `dag_version_inflation_check_level=error` asks.
     assert [parse["warnings"] for parse in parses] == [[], []]
-    changing = tmp_path / "datasets.py"
-    changing.write_text(
-        (DAGS / "datasets.py").read_text().replace('pendulum.datetime(2026, 1, 1, tz="UTC")', "pendulum.now()")
-    )
     from airflow.utils.dag_version_inflation_checker import check_dag_file_stability
 
+    # What it would say, if a file of `dags` gave its DAG a start that moves.
+    changing = tmp_path / "datasets.py"
+    changing.write_text(
+        (DAGS / "datasets.py").read_text()
+        + 'import pendulum\nfrom airflow.sdk import DAG\n\nDAG("moves", start_date=pendulum.now())\n'
+    )
     assert check_dag_file_stability(str(changing)).warnings
 
 
@@ -326,7 +328,7 @@ def modules_with(pattern: str) -> set[str]:
 
 
 def test_the_dag_file_asks_the_environment_for_nothing_but_how_its_tasks_run() -> None:
-    file = (DAGS / "datasets.py").read_text()
+    file = (DAGS / "datasets.py").read_text() + (PROJECT / "include" / "api_dag.py").read_text()
     assert "environ" not in file
     asked = {f"DATASETS_{name.upper()}" for name in re.findall(r"\bsettings\.(\w+)", file)}
     assert [name for name in asked if not name.startswith(("DATASETS_TASK_", "DATASETS_POOL"))] == []

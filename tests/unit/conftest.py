@@ -19,13 +19,12 @@ from dlt.extract import DltSource
 from include import redaction
 from include.apis.datasets import DATASETS
 from include.configure.choices import SyncModeName
-from include.configure.declaration import read_declaration
 from include.configure.resolution import resolve_options
 from include.decide.sync_mode import SYNC_MODES
 from include.extract import session
 from include.extract.completeness import PASSES, ReadProgress
 from include.extract.read import ResourceRead
-from include.extract.source import api_source
+from include.extract.source import source_of
 from tests.support.api_server import ApiServer
 from tests.support.clock import RecordingClock
 
@@ -124,7 +123,7 @@ class Loader:
         )
         self.progress = ReadProgress()
         read = ResourceRead(self.options, SYNC_MODES[mode], progress=self.progress)
-        return api_source(read_declaration(DATASETS), {"datasets": read})
+        return source_of(DATASETS, read)
 
     def read(self, server: ApiServer | str, **options: Any) -> list[Any]:
         """The records that would be loaded, after as many passes as that takes. No table is touched."""

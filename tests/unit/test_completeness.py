@@ -12,6 +12,7 @@ from include.errors import PermanentError, ResponseShapeError
 from include.extract.answer import AnswerReader
 from include.extract.completeness import MAX_PASSES, CollectionMoved, Page, ReadProgress, WholeRead
 from include.extract.paginators.offset import WholeOffsetPaginator
+from include.extract.paginators.proven import ReadParts
 
 Record = dict[str, Any]
 
@@ -234,12 +235,14 @@ class _Request:
 
     def __init__(self) -> None:
         self.params = {}
+        self.hooks: dict[str, list[Any]] = {"response": []}
 
 
 def paginator_for(read: WholeRead, page_size: int, parallel: int = 1, **options: Any) -> WholeOffsetPaginator:
     reader = AnswerReader("data", "total", ["id"])
-    named = {"path": "/v1/datasets", "offset_param": "offset", "limit_param": "limit", "total_is_set": False}
-    return WholeOffsetPaginator(read, reader, page_size=page_size, parallel=parallel, **(named | options))
+    named = {"offset_param": "offset", "limit_param": "limit"}
+    parts = ReadParts(read, reader, "/v1/datasets", total_is_set=False)
+    return WholeOffsetPaginator(parts, page_size=page_size, parallel=parallel, **(named | options))
 
 
 def read_all(api: Api, parallel: int, shuffle: Callable[[list[int]], list[int]]) -> tuple[list[Record], int]:

@@ -20,7 +20,8 @@ from dlt.common.configuration.specs.config_providers_context import ConfigProvid
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from sqlalchemy.engine import make_url
 
-from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID
+from include.apis.api import DESTINATION_CONN_ID
+from include.apis.datasets import DATASETS
 from include.configure.api_connection import api_values
 from include.errors import ConfigurationError
 from include.load import destinations, kind
@@ -564,7 +565,7 @@ def test_requirement_files_exist_and_name_the_projects_dlt(file: str) -> None:
 
 
 def api(**fields: Any) -> Connection:
-    return Connection(conn_id=API_CONN_ID, **{"conn_type": "http", "password": SECRET, **fields})
+    return Connection(conn_id=DATASETS.conn_id, **{"conn_type": "http", "password": SECRET, **fields})
 
 
 @pytest.mark.parametrize(
@@ -592,8 +593,8 @@ def test_the_base_url_is_what_host_schema_and_port_say(fields: dict[str, Any], b
     connection = api(**fields, extra=json.dumps(extra))
     for form in (
         connection,
-        Connection.from_uri(connection.get_uri(), conn_id=API_CONN_ID),
-        Connection.from_json(connection.as_json(), conn_id=API_CONN_ID),
+        Connection.from_uri(connection.get_uri(), conn_id=DATASETS.conn_id),
+        Connection.from_json(connection.as_json(), conn_id=DATASETS.conn_id),
     ):
         values = api_values(form)
         assert (values.base_url, values.api_key, values.options) == (base_url, SECRET, extra)
@@ -612,7 +613,7 @@ def test_the_base_url_is_what_host_schema_and_port_say(fields: dict[str, Any], b
     ],
 )
 def test_uris_as_people_write_them(uri: str, base_url: str) -> None:
-    values = api_values(Connection.from_uri(uri, conn_id=API_CONN_ID))
+    values = api_values(Connection.from_uri(uri, conn_id=DATASETS.conn_id))
     assert (values.base_url, values.api_key) == (base_url, "k/y")
     assert values.options == ({"page_size": "50"} if "?" in uri else {})
 
@@ -649,7 +650,7 @@ def test_uris_as_people_write_them(uri: str, base_url: str) -> None:
 def test_an_api_connection_that_cannot_work_is_refused(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         api_values(api(**fields))
-    assert str(caught.value).startswith(f"Connection `{API_CONN_ID}`: the field `{named}` ")
+    assert str(caught.value).startswith(f"Connection `{DATASETS.conn_id}`: the field `{named}` ")
     assert "s3cr3t" not in everything_said(caught.value)
 
 

@@ -10,8 +10,10 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import DictionaryProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from include.apis.datasets import DATASETS, Resource
-from include.configure.options import SourceOptions, json_path, resolve_options
+from include.apis.api import Api
+from include.apis.datasets import DATASETS
+from include.configure.options import SourceOptions, json_path
+from include.configure.resolution import resolve_options
 from include.errors import ConfigurationError
 
 REQUIRED = {"base_url": "https://api.example.com", "api_key": "s3cr3t/+key=%&"}
@@ -65,6 +67,17 @@ WRITTEN: dict[str, tuple[str, str, Any]] = {
 def _project(dlt_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in REQUIRED.items():
         monkeypatch.setenv(f"SOURCES__DATASETS__{name.upper()}", value)
+
+
+def declared(name: str, **paginator: Any) -> Api:
+    """An API with one resource, paged by offset."""
+    resource = {
+        "name": name,
+        "primary_key": "id",
+        "endpoint": {"paginator": {"type": "offset", "limit": 100, **paginator}},
+    }
+    auth = {"type": "api_key", "name": "api_key", "location": "query"}
+    return Api(name, (name,), lambda: {"client": {"auth": auth}, "resources": [resource]})  # type: ignore[typeddict-item]
 
 
 def write_config(home: Path, toml: str) -> None:
@@ -129,14 +142,14 @@ def test_an_empty_total_path_switches_the_total_off(monkeypatch: pytest.MonkeyPa
 
 
 def test_each_place_wins_over_those_below_it(dlt_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert resolve_options(Resource("datasets", {"page_size": 1})).page_size == 1
+    assert resolve_options(declared("datasets", limit=1)).page_size == 1
     write_config(dlt_home, "[sources.datasets]\npage_size = 2\n")
-    assert resolve_options(Resource("datasets", {"page_size": 1})).page_size == 2
+    assert resolve_options(declared("datasets", limit=1)).page_size == 2
     monkeypatch.setenv("SOURCES__DATASETS__PAGE_SIZE", "3")
-    assert resolve_options(Resource("datasets", {"page_size": 1})).page_size == 3
+    assert resolve_options(declared("datasets", limit=1)).page_size == 3
     put_connection_first({"page_size": 4})
-    assert resolve_options(Resource("datasets", {"page_size": 1})).page_size == 4
-    assert resolve_options(Resource("datasets", {"page_size": 1}), {"page_size": 5}).page_size == 5
+    assert resolve_options(declared("datasets", limit=1)).page_size == 4
+    assert resolve_options(declared("datasets", limit=1), {"page_size": 5}).page_size == 5
 
 
 def test_an_option_that_no_parameter_names_still_comes_from_below(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +172,7 @@ def test_each_resource_has_options_of_its_own(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(f"SOURCES__OTHERS__{name.upper()}", value)
     monkeypatch.setenv("SOURCES__DATASETS__PAGE_SIZE", "3")
     monkeypatch.setenv("SOURCES__OTHERS__PAGE_SIZE", "4")
-    assert resolve_options(Resource("others")).page_size == 4
+    assert resolve_options(declared("others")).page_size == 4
     assert resolve_options(DATASETS).page_size == 3
 
 

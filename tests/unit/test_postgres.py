@@ -21,12 +21,13 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.state_sync import decompress_state
 
 from include.apis.datasets import DATASETS
-from include.configure.options import resolve_options
+from include.configure.resolution import resolve_options
 from include.decide.retry_policy import CausalRetryPolicy
 from include.decide.sync_mode import SYNC_MODES
 from include.errors import TransientError
 from include.extract.completeness import ReadProgress
-from include.extract.source import api_source
+from include.extract.read import ResourceRead
+from include.extract.source import source_of
 from include.load.destinations.postgres import locks
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.destinations.postgres.copy import ParquetCopyJob
@@ -107,10 +108,10 @@ class Run:
         with ApiServer(records) as server:
             options = resolve_options(DATASETS, {"base_url": server.url, "api_key": "key", **params})
             mode, progress = SYNC_MODES[options.sync_mode], ReadProgress()
-            source = api_source(DATASETS, options, mode, progress=progress)
+            source = source_of(DATASETS, ResourceRead(options, mode, progress=progress))
             name = source_name or self.pipeline.pipelines_dir
             self.proof = LoadProof("datasets", mode, name, options.cursor_path, progress)
-            self.destination.proof = self.proof
+            self.destination.proofs = {"datasets": self.proof}
             source.resources["datasets"].apply_hints(file_format="parquet")
             if note:
                 source.resources["datasets"].add_map(

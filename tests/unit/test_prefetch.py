@@ -180,16 +180,17 @@ def test_pages_under_way_and_waiting_are_no_more_than_four_times_the_parallel_on
             waiting.append(len(self._ahead) + 1)
             return started
 
-    monkeypatch.setattr("include.extract.session.Prefetch", Watched)
+    monkeypatch.setattr("include.extract.prefetch.Prefetch", Watched)
     with ApiServer(records=numbered(500)) as server:
         from include.apis.datasets import DATASETS
         from include.configure.options import SourceOptions
-        from include.extract.source import api_source
+        from include.extract.read import ResourceRead
+        from include.extract.source import source_of
 
         options = SourceOptions(
             base_url=server.url, api_key="k", path=server.path, page_size=10, max_parallel_requests=5
         )
-        assert len(records_of(api_source(DATASETS, options))) == 500
+        assert len(records_of(source_of(DATASETS, ResourceRead(options)))) == 500
     assert max(waiting) == 20
 
 

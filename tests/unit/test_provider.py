@@ -9,13 +9,13 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
+from include.apis.api import DESTINATION_CONN_ID
 from include.apis.datasets import DATASETS
-from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID
 from include.configure import provider as config_provider
 from include.configure.api_connection import api_values
 from include.configure.lookup import look_up
-from include.configure.options import resolve_options
 from include.configure.provider import ConnectionsProvider, register_connections
+from include.configure.resolution import resolve_options
 from include.errors import ConfigurationError
 from include.load.kinds import kind_of
 
@@ -56,8 +56,14 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
 
 def register() -> ConnectionsProvider:
     """What a task does at its start."""
-    api, destination = api_values(look_up(API_CONN_ID)), look_up(DESTINATION_CONN_ID)
-    return register_connections(api, kind_of(destination).values_of(destination) if destination else None)
+    api, destination = api_values(look_up(DATASETS.conn_id)), look_up(DESTINATION_CONN_ID)
+    return register_connections(DATASETS, api, kind_of(destination).values_of(destination) if destination else None)
+
+
+def look_up_all() -> None:
+    """All that a task asks of connections."""
+    register()
+    resolve_options(DATASETS)
 
 
 @pytest.fixture
@@ -69,7 +75,6 @@ def registered(backend: Backend, dlt_home: object) -> ConnectionsProvider:
 def test_the_values_of_the_contract_resolve_and_each_connection_is_looked_up_once(
     registered: ConnectionsProvider, backend: Backend
 ) -> None:
-    assert dlt.secrets["api_key"] == KEY
     assert dlt.secrets["sources.datasets.api_key"] == KEY
     assert dlt.config["sources.datasets.base_url"] == "https://api.example.com"
     assert dlt.config["sources.datasets.page_size"] == 7
@@ -116,7 +121,7 @@ def test_what_is_missing_is_one_sentence_without_a_value(
     if fields:
         backend.add("datasets_api", **fields)
     with pytest.raises(ConfigurationError) as caught:
-        register()
+        look_up_all()
     assert said in str(caught.value)
     assert "datasets_api" in str(caught.value)
     assert "\n" not in str(caught.value)

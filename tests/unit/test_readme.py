@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from include.apis.api import DESTINATION_CONN_ID, REPORTS_TABLE
 from include.apis.datasets import DATASETS
-from include.apis.names import API_CONN_ID, DESTINATION_CONN_ID, DESTINATION_SCHEMA, REPORTS_TABLE
 from include.configure.api_connection import api_values
+from include.configure.declaration import read_declaration
 from include.configure.options import SourceOptions
 from include.configure.settings import Settings
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES
@@ -113,7 +114,7 @@ def test_what_make_run_prints_is_quoted_in_its_own_words() -> None:
 
 def test_the_table_of_options_is_that_of_the_code() -> None:
     required = {"base_url", "api_key"}
-    defaults = {**vars(SourceOptions()), **DATASETS.options}
+    defaults = {**vars(SourceOptions()), **read_declaration(DATASETS).resources["datasets"].options}
     expected = {name: written(defaults[name]) for name in SourceOptions.get_resolvable_fields()}
     expected |= dict.fromkeys(required, "required")
     in_readme = {code_of(name)[0]: default for name, default, _ in rows(section("Options"), "option")}
@@ -188,10 +189,10 @@ def test_the_run_params_are_those_of_the_form() -> None:
 
 def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
     assert [code_of(row[0])[0] for row in rows(section("Connections"), "connection")] == [
-        API_CONN_ID,
+        DATASETS.conn_id,
         DESTINATION_CONN_ID,
     ]
-    schema = DESTINATION_SCHEMA
+    schema = DATASETS.destination_schema
     for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):
         assert name in README
     for column in (RUN_COLUMN, LOADED_AT_COLUMN):
@@ -380,7 +381,7 @@ def test_the_changelog_has_the_version_of_the_project() -> None:
 
 def test_the_example_connections_are_ones_that_the_project_takes() -> None:
     example = json.loads((PROJECT / "connections.example.json").read_text())
-    assert list(example) == [API_CONN_ID, DESTINATION_CONN_ID]
+    assert list(example) == [DATASETS.conn_id, DESTINATION_CONN_ID]
     api, destination = (connection(conn_id, **values) for conn_id, values in example.items())
     values = api_values(api)
     assert set(values.options) <= set(SourceOptions.get_resolvable_fields())

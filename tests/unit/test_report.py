@@ -11,7 +11,6 @@ import pytest
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
 from include.apis.datasets import DATASETS
-from include.apis.names import DESTINATION_SCHEMA
 from include.report.assets import event_extra, table_asset
 from include.report.history import LoadReport, read_reports, write_report
 
@@ -46,7 +45,7 @@ def pipeline_for(dlt_home: Path) -> PipelineFor:
 
     def make(resource: str) -> dlt.Pipeline:
         database = dlt.destinations.duckdb(str(dlt_home / "datasets.duckdb"))
-        return dlt.pipeline(resource, destination=database, dataset_name=DESTINATION_SCHEMA)
+        return dlt.pipeline(resource, destination=database, dataset_name=DATASETS.destination_schema)
 
     return make
 
@@ -69,7 +68,7 @@ def test_instants_come_back_in_utc_whatever_the_zone_of_the_session(dlt_home: Pa
     credentials = DuckDbCredentials(str(dlt_home / "datasets.duckdb"))
     credentials.local_config = {"TimeZone": "America/New_York"}
     destination = dlt.destinations.duckdb(credentials)
-    pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=DESTINATION_SCHEMA)
+    pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=DATASETS.destination_schema)
     write_report(replace(REPORT, started_at=elsewhere), pipeline)
     (read,) = read_reports(pipeline, "datasets")
     assert (read.started_at, read.started_at.utcoffset()) == (REPORT.started_at, timedelta())
@@ -88,7 +87,7 @@ def test_an_event_tells_the_whole_report_as_json(pipeline_for: PipelineFor) -> N
 
 
 def test_an_asset_names_its_table_and_no_host() -> None:
-    asset = table_asset(DATASETS)
+    asset = table_asset(DATASETS, "datasets")
     assert (asset.name, asset.uri) == ("datasets_raw.datasets", "datasets://datasets_raw/datasets")
 
 

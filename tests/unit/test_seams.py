@@ -51,8 +51,8 @@ from requests.adapters import BaseAdapter
 
 import include
 from include.configure.api_connection import ApiValues
-from include.configure.options import resolve_options
 from include.configure.provider import ConnectionsProvider, register_connections
+from include.configure.resolution import resolve_options
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.paginators.offset import WholeOffsetPaginator
 from include.extract.request_budget import _ClockedBucket
@@ -327,13 +327,14 @@ def test_the_first_provider_in_the_list_is_asked_first() -> None:
 
 
 def test_a_configuration_is_looked_up_below_its_own_section_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from include.apis.datasets import Resource
+    from include.apis.api import Api
 
     monkeypatch.setenv("SOURCES__OTHER__BASE_URL", "http://127.0.0.1")
     monkeypatch.setenv("SOURCES__OTHER__API_KEY", "key")
     # Further out, `path` would be the shell's PATH.
     monkeypatch.setenv("PATH", "/usr/bin")
-    assert resolve_options(Resource("other", {})).path == "/"
+    api = Api("other", ("other",), lambda: {"client": {"auth": "bearer"}, "resources": ["other"]})  # type: ignore[typeddict-item]
+    assert resolve_options(api).path == "other"
 
 
 def test_keys_that_are_forgotten_stay_forgotten() -> None:

@@ -22,6 +22,7 @@ from include.extract import response as answers
 from include.extract import session as http_client
 from include.extract.failures import raise_failure, retry_after_seconds
 from include.extract.json_body import parse_json
+from include.extract.read_hook import ReadHook
 from include.extract.retries import RETRIED_STATUSES
 from include.extract.session import open_session, redirect_target
 from include.extract.transport import CurlAdapter
@@ -521,8 +522,12 @@ def test_an_epoch_in_retry_after_is_waited_for(loader: Loader, server: ApiServer
 # Hooks
 
 
-def hooked(session: requests.Session, url: str, hook: Callable[..., Any], offset: int = 0) -> requests.Response:
+def hooked(
+    session: requests.Session, url: str, hook: Callable[..., Any], offset: int = 0, read: ReadHook | None = None
+) -> requests.Response:
     request = requests.Request("GET", url, params={"offset": offset}, hooks={"response": [hook]})
+    if read:
+        read.attach(request)
     return session.send(session.prepare_request(request))
 
 
@@ -530,14 +535,17 @@ def test_hooks_run_in_order_in_the_thread_that_asks_and_only_on_what_is_handed_o
     dlt_home: Path, server: ApiServer
 ) -> None:
     server.key = None
-    session = open_session(4, None, "offset", lambda offset: range(offset + 100, 500, 100))
+    session, read = (
+        open_session(4),
+        ReadHook(position_param="offset", upcoming=lambda offset: range(offset + 100, 500, 100)),
+    )
     heard: list[tuple[str, int]] = []
 
     def hook(response: requests.Response, **_: Any) -> None:
         heard.append((threading.current_thread().name, len(response.json()["data"])))
 
     for offset in (0, 100, 200):
-        hooked(session, f"{server.url}/v1/datasets", hook, offset)
+        hooked(session, f"{server.url}/v1/datasets", hook, offset, read)
     # What was fetched ahead is under way in other threads.
     deadline = time.monotonic() + 10
     while not set(server.offsets) > {0, 100, 200} and time.monotonic() < deadline:
@@ -550,11 +558,14 @@ def test_hooks_run_in_order_in_the_thread_that_asks_and_only_on_what_is_handed_o
 def test_a_failing_page_beyond_the_end_is_not_judged_before_it_is_asked_for(dlt_home: Path, server: ApiServer) -> None:
     server.key = None
     server.fail(99, Answer(404), offset=200)
-    session = open_session(4, None, "offset", lambda offset: range(offset + 100, 300, 100))
+    session, read = (
+        open_session(4),
+        ReadHook(position_param="offset", upcoming=lambda offset: range(offset + 100, 300, 100)),
+    )
     for offset in (0, 100):
-        assert hooked(session, f"{server.url}/v1/datasets", raise_failure, offset).ok
+        assert hooked(session, f"{server.url}/v1/datasets", raise_failure, offset, read).ok
     with pytest.raises(requests.HTTPError):
-        hooked(session, f"{server.url}/v1/datasets", raise_failure, 200)
+        hooked(session, f"{server.url}/v1/datasets", raise_failure, 200, read)
 
 
 def test_a_hook_may_give_another_response(dlt_home: Path, server: ApiServer) -> None:

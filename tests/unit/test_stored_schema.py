@@ -22,9 +22,10 @@ import pytest
 from dlt.common.destination import Destination
 
 from include.apis.datasets import DATASETS
-from include.configure.options import resolve_options
+from include.configure.resolution import resolve_options
 from include.decide.sync_mode import SYNC_MODES, SyncModeName
-from include.extract.source import api_source
+from include.extract.read import ResourceRead
+from include.extract.source import source_of
 from include.load.destinations.duckdb.client import lean_duckdb
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.stored_schema import forget_our_normalizer
@@ -78,7 +79,7 @@ class Warehouse:
         pipeline.sync_destination()
         with ApiServer(found) as server:
             options = resolve_options(DATASETS, {"base_url": server.url, "api_key": "key"})
-            source = api_source(DATASETS, options, SYNC_MODES[mode], run_id=run_id)
+            source = source_of(DATASETS, ResourceRead(options, SYNC_MODES[mode]), run_id)
             source.resources["datasets"].apply_hints(file_format="parquet")
             info = pipeline.run(source)
         info.raise_on_failed_jobs()
