@@ -46,6 +46,8 @@ class ConnectionsProvider(ConfigProvider):
     def __init__(self, name: str, api: ApiValues, destination: DestinationFields | None) -> None:
         super().__init__()
         self._name = name
+        self.api_is_there = api.base_url is not None
+        """Whether there is a connection to the API at all."""
         secret = dict.fromkeys(_NAMES_OF_PASSWORD, api.api_key)
         self._api = {**secret, **dict.fromkeys(_NAMES_OF_LOGIN, api.username), **api.options}
         # What the connection has a field for is not in its extra.

@@ -61,7 +61,9 @@ class Tables:
                 left -= 1
                 yield page
 
-        step: Any = ColumnarBatches("datasets", self.nested == "json", lambda: left == 0, keys=[key], **options)
+        step: Any = ColumnarBatches(
+            "datasets", 0 if self.nested == "json" else None, lambda: left == 0, keys=[key], **options
+        )
         resource = dlt.resource(
             datasets,
             name="datasets",

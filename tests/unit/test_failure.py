@@ -10,7 +10,7 @@ import pymysql
 import pytest
 import requests
 
-from include.decide.failure import LoadFailed, failure_of
+from include.decide.failure import ConnIds, LoadFailed, failure_of
 from include.errors import ConfigurationError, TransientError
 from include.redaction import register
 
@@ -54,7 +54,7 @@ CASES: list[tuple[Exception, str, bool]] = [
 
 @pytest.mark.parametrize(("error", "what", "is_permanent"), CASES, ids=lambda value: str(value)[:40])
 def test_a_known_cause_says_what_and_what_to_do(error: Exception, what: str, is_permanent: bool) -> None:
-    failure = failure_of(error)
+    failure = failure_of(error, ConnIds("datasets_api", "datasets_destination"))
     assert what in str(failure)
     assert " ".join(str(error).split()) in str(failure)
     assert any(
@@ -63,7 +63,7 @@ def test_a_known_cause_says_what_and_what_to_do(error: Exception, what: str, is_
     assert failure.is_permanent is is_permanent
     wrapped = RuntimeError("wrapped")
     wrapped.__cause__ = error
-    assert str(failure_of(wrapped)) == str(failure)
+    assert str(failure_of(wrapped, ConnIds("datasets_api", "datasets_destination"))) == str(failure)
 
 
 def test_an_error_of_the_project_is_its_own_sentence_whatever_caused_it() -> None:
@@ -83,7 +83,7 @@ def test_an_unknown_cause_keeps_its_name_and_is_one_line_without_secrets() -> No
     register("s3cr3t-of-this-test")
     error = ValueError("bad\nvalue \x1b[2J s3cr3t-of-this-test " + "x" * 5000)
     error.__cause__ = KeyError("deep")
-    failure = failure_of(error)
+    failure = failure_of(error, ConnIds("datasets_api", "datasets_destination"))
     assert failure.is_permanent is None
     assert "ValueError: bad value \\x1b[2J ***" in str(failure)
     assert "It was caused by KeyError: 'deep'." in str(failure)

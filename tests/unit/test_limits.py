@@ -93,7 +93,7 @@ NUL: list[Record] = [
 
 
 def test_a_text_with_nul_is_kept_beside_its_column_as_json_writes_it() -> None:
-    (table,) = tables_of(NUL, json_columns=True, limits=POSTGRES)
+    (table,) = tables_of(NUL, max_nesting=0, limits=POSTGRES)
     rows = rows_of(table)
     assert [(row["text"], row["text__v_text"]) for row in rows] == [
         (None, '"a\\u0000b"'),
@@ -106,7 +106,7 @@ def test_a_text_with_nul_is_kept_beside_its_column_as_json_writes_it() -> None:
 
 
 def test_where_the_destination_holds_it_nothing_is_done() -> None:
-    (table,) = tables_of(NUL, json_columns=True)
+    (table,) = tables_of(NUL, max_nesting=0)
     assert [row["text"] for row in rows_of(table)] == ["a\0b", "ab", "\\u0000"]
 
 
@@ -122,7 +122,7 @@ def test_records_with_nul_are_loaded_into_postgresql(dlt_home: Path, postgres_ur
         yield NUL
 
     notes: dict[str, Any] = {}
-    step: Any = ColumnarBatches("datasets", nested == "json", lambda: True, note=notes.__setitem__)
+    step: Any = ColumnarBatches("datasets", 0 if nested == "json" else None, lambda: True, note=notes.__setitem__)
     try:
         pipeline.run(
             dlt.sources.DltSource(dlt.Schema("datasets"), "datasets", [datasets().add_step(step)])
@@ -158,7 +158,7 @@ def test_more_columns_than_the_destination_holds_are_one_sentence() -> None:
         PermanentError, match=r"the destination can hold 1600\. Nothing was loaded\. Set the option `nested` to `json`"
     ):
         tables_of(wide, limits=POSTGRES)
-    tables_of(wide, json_columns=True, limits=POSTGRES)
+    tables_of(wide, max_nesting=0, limits=POSTGRES)
     tables_of(wide)
 
 
@@ -199,6 +199,6 @@ def test_digits_that_are_cut_are_said_once(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_half_a_character_is_shown_as_a_browser_would() -> None:
-    (table,) = tables_of([{"id": 1, "text": "a\ud800b", "nested": ["\udc00"]}], json_columns=True)
+    (table,) = tables_of([{"id": 1, "text": "a\ud800b", "nested": ["\udc00"]}], max_nesting=0)
     (row,) = rows_of(table)
     assert (row["text"], json.loads(row["nested"])) == ("a\ufffdb", ["\ufffd"])

@@ -211,7 +211,7 @@ def test_what_is_missing_is_named_with_the_place_where_it_belongs(
         ("retry_statuses", '{"429": 1}'),
         ("api_key_param", "a\r\nX-Other: 1"),
         ("nested", "xml"),
-        ("api_key_location", "cookie"),
+        ("api_key_location", "body"),
         ("cursor_format", "rfc1123"),
         ("start_param", "since"),
         ("end_param", "before"),

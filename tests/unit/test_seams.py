@@ -17,8 +17,8 @@ import dlt
 import duckdb
 import pytest
 import requests
-from dlt.common.configuration import resolve
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.environ import EnvironProvider
 from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import reference
@@ -43,21 +43,29 @@ from dlt.load import utils as load_utils
 from dlt.pipeline import state_sync
 from dlt.sources import rest_api
 from dlt.sources.helpers.requests import Session
+from dlt.sources.helpers.rest_client.auth import APIKeyAuth, OAuth2AuthBase
 from dlt.sources.helpers.rest_client.client import RESTClient
-from dlt.sources.helpers.rest_client.paginators import OffsetPaginator
+from dlt.sources.helpers.rest_client.paginators import BasePaginator, OffsetPaginator, PageNumberPaginator
 from dlt.sources.rest_api import config_setup
 from pyrate_limiter import InMemoryBucket, Limiter, Rate
 from requests.adapters import BaseAdapter
 
 import include
+from include.apis.datasets import DATASETS
 from include.configure.api_connection import ApiValues
 from include.configure.provider import ConnectionsProvider, register_connections
-from include.configure.resolution import resolve_options
+from include.extract.auth import CookieKey
 from include.extract.columnar.batches import ColumnarBatches
+from include.extract.oauth2 import ClientCredentials
+from include.extract.paginators.auto import GuessedPaginator
+from include.extract.paginators.following import WholeFollowingPaginator
 from include.extract.paginators.offset import WholeOffsetPaginator
+from include.extract.paginators.page_number import WholePageNumberPaginator
+from include.extract.paginators.proven import ProvenPaginator
 from include.extract.request_budget import _ClockedBucket
 from include.extract.response import ApiResponse
 from include.extract.session import ApiAdapter, ApiSession
+from include.extract.stream import PageStep
 from include.extract.transport import CurlAdapter
 from include.load.destinations.duckdb.client import LeanClient, _WithAllMemoryIfNeeded, lean_duckdb
 from include.load.destinations.mysql.client import ExactKeys, OneStepClient, OneStepMerge, one_step_mysql
@@ -116,7 +124,15 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
         {"name", "supports_secrets", "supports_sections", "get_value"},
     ),
     (ColumnarBatches, ItemTransform, {"bind", "placement_affinity"}),
-    (WholeOffsetPaginator, OffsetPaginator, {"init_request", "update_state"}),
+    (PageStep, ItemTransform, {"bind"}),
+    # Stands before dlt's paginator of each.
+    (ProvenPaginator, BasePaginator, {"update_state"}),
+    (WholeOffsetPaginator, OffsetPaginator, {"init_request"}),
+    (WholePageNumberPaginator, PageNumberPaginator, {"init_request", "update_request"}),
+    (WholeFollowingPaginator, BasePaginator, {"init_request", "update_request"}),
+    (GuessedPaginator, BasePaginator, {"init_request", "update_request", "update_state", "has_next_page"}),
+    (CookieKey, APIKeyAuth, set()),
+    (ClientCredentials, OAuth2AuthBase, set()),
     (
         ApiSession,
         Session,
@@ -318,7 +334,7 @@ class _Answers(ConfigProvider):
 
 
 def test_the_first_provider_in_the_list_is_asked_first() -> None:
-    ours = register_connections(ApiValues("http://127.0.0.1", "key", {}), None)
+    ours = register_connections(DATASETS, ApiValues("http://127.0.0.1", "key", None, {}), None)
     providers = Container()[PluggableRunContext].providers
     assert providers.providers[0] is ours
     assert [type(one) for one in providers.providers].count(ConnectionsProvider) == 1
@@ -326,15 +342,21 @@ def test_the_first_provider_in_the_list_is_asked_first() -> None:
     assert dlt.config["seam"] == "first"
 
 
-def test_a_configuration_is_looked_up_below_its_own_section_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from include.apis.api import Api
+def test_a_provider_is_asked_by_key_and_sections() -> None:
+    (first, *_) = Container()[PluggableRunContext].providers.providers
+    asked = list(inspect.signature(first.get_value).parameters)
+    assert asked == ["key", "hint", "pipeline_name", "sections"]
 
-    monkeypatch.setenv("SOURCES__OTHER__BASE_URL", "http://127.0.0.1")
-    monkeypatch.setenv("SOURCES__OTHER__API_KEY", "key")
-    # Further out, `path` would be the shell's PATH.
-    monkeypatch.setenv("PATH", "/usr/bin")
-    api = Api("other", ("other",), lambda: {"client": {"auth": "bearer"}, "resources": ["other"]})  # type: ignore[typeddict-item]
-    assert resolve_options(api).path == "other"
+
+def test_dlt_reads_a_declaration_into_merged_resources_and_their_parents() -> None:
+    from dlt.sources.rest_api.config_setup import build_resource_dependency_graph
+
+    child = {"name": "children", "endpoint": {"path": "parents/{resources.parents.id}/children"}}
+    defaults: Any = {"primary_key": "id"}
+    graph, merged, resolved = build_resource_dependency_graph(defaults, ["parents", child])  # type: ignore[list-item]
+    assert list(graph.static_order()) == ["parents", "children"]
+    assert {one["primary_key"] for one in merged.values()} == {"id"}  # type: ignore[index]
+    assert [one.resolve_config["resource"] for one in resolved["children"] or ()] == ["parents"]
 
 
 def test_keys_that_are_forgotten_stay_forgotten() -> None:
@@ -479,7 +501,6 @@ def _new(owner: Any, name: str, value: Any) -> Callable[[pytest.MonkeyPatch], No
 
 
 _connect = duckdb.connect
-_lookup_paths = resolve._build_section_lookup_paths
 
 # The canary, and a change inside the library.
 CHANGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
@@ -531,8 +552,12 @@ CHANGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
         ),
     ),
     (
-        "test_a_configuration_is_looked_up_below_its_own_section_alone",
-        _with(resolve, "_build_section_lookup_paths", lambda *given: [*_lookup_paths(*given), ()]),
+        "test_a_provider_is_asked_by_key_and_sections",
+        _with(EnvironProvider, "get_value", lambda self, key, *sections: (None, "")),
+    ),
+    (
+        "test_dlt_reads_a_declaration_into_merged_resources_and_their_parents",
+        _with(config_setup, "build_resource_dependency_graph", lambda *given: ([], {}, {})),
     ),
     (
         "test_keys_that_are_forgotten_stay_forgotten",
@@ -592,7 +617,12 @@ def test_each_override_has_its_row() -> None:
     listed = {ours for ours, *_ in OVERRIDDEN}
     for found in pkgutil.walk_packages(include.__path__, "include."):
         # The other two know Airflow: tests/dags.
-        if found.name in ("include.pipeline", "include.decide.retry_policy", "include.report.assets"):
+        if found.name in (
+            "include.pipeline",
+            "include.api_dag",
+            "include.decide.retry_policy",
+            "include.report.assets",
+        ):
             continue
         module = importlib.import_module(found.name)
         classes = [one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]
