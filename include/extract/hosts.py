@@ -5,6 +5,7 @@ sentence. A link of the API, or a field of a record that is the address of a chi
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from copy import copy
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,9 +22,12 @@ class Hosts:
     """`base_url` None: requests may go anywhere, as nobody has said where the API is."""
 
     def __init__(self, base_url: str | None, others: Collection[str] = ()) -> None:
-        self._origins = origins_of_same_host(urlsplit(base_url)) if base_url else None
+        self._origins: set[Origin] | None = None
         self._others = {host.lower() for host in others}
-        self._is_secure = bool(base_url) and urlsplit(base_url).scheme == "https"
+        # One that cannot be read fails when it is asked.
+        with suppress(ValueError):
+            self._origins = origins_of_same_host(urlsplit(base_url)) if base_url else None
+        self._is_secure = (base_url or "").lower().startswith("https:")
         # Nearly all requests go where the one before went.
         self._checked = ""
 

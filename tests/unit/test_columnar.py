@@ -95,7 +95,7 @@ def in_batches(name: str, pages: list[list[Record]], plain: bool, nested: str, s
     read: Any = as_read
     resource.add_step(read)
     if plain:
-        step: Any = Watched(name, nested == "json", lambda: left == 0, keys=[("id",)])
+        step: Any = Watched(name, 0 if nested == "json" else None, lambda: left == 0, keys=[("id",)])
         resource.add_step(step)
     return resource
 

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from include.extract import request_budget, session
+from include.extract.read_hook import ReadHook
 from include.extract.request_budget import ReadStopped, RequestBudget
 from include.extract.session import open_session
 from tests.support.api_server import Answer, ApiServer, Request, numbered
@@ -252,10 +253,11 @@ def test_nobody_is_sent_between_a_complaint_and_its_pause(
     monkeypatch.setattr(session, "RequestBudget", Late)
     budget_of_one = open_session(1)
     # More threads than the budget has slots.
-    budget_of_one._prefetch._parallel = 2
+    budget_of_one._reads._parallel = 2
     fetch = partial(budget_of_one._retrying, budget_of_one._send_once)
     request = budget_of_one.prepare_request(requests.Request("GET", f"{server.url}/v1/datasets"))
-    started = [budget_of_one._prefetch._start(request, fetch) for _ in range(2)]
+    prefetch = budget_of_one._reads.prefetch_of(ReadHook())
+    started = [prefetch._start(request, fetch) for _ in range(2)]
     for sent in started:
         assert sent.result().status_code == 200
     told, following, _ = times(server)

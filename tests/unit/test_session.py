@@ -697,4 +697,4 @@ def test_a_wait_that_is_too_long_for_a_worker_holds_up_no_other_page(
     server.fail(1, Answer(503, headers={"Retry-After": header}))
     session = open_session(1)
     session.get(f"{server.url}/v1/datasets")
-    assert (session._prefetch._budget._not_before > time.monotonic()) == pauses
+    assert (session._reads._budget._not_before > time.monotonic()) == pauses

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from include.configure.resolution import resolve_options
 from include.decide.sync_mode import SYNC_MODES, SyncModeName
 from include.extract.read import ResourceRead
 from include.extract.source import source_of
-from include.load.destinations.duckdb.client import lean_duckdb
+from include.load.destinations.duckdb.client import kept_open, lean_duckdb
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.stored_schema import forget_our_normalizer
 from include.report.history import LoadReport, read_reports, write_report
@@ -95,7 +95,12 @@ class Warehouse:
 
 def with_dlt_alone(home: Path, *datasets: tuple[str, str, str]) -> list[dict[str, Any]]:
     """What dlt shows of each (its kind, its address, its name) on a machine without this project."""
-    environment = {"DLT_DATA_DIR": str(home / "elsewhere"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
+    environment = {
+        "DLT_DATA_DIR": str(home / "elsewhere"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        # Such a machine has no Airflow either; dlt would ask it for settings, and importing it takes four seconds.
+        "PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false",
+    }
     run = subprocess.run(
         [sys.executable, "-I", "-c", WITH_DLT_ALONE, json.dumps(datasets)],
         env=environment,
@@ -177,17 +182,19 @@ def loaded(
     changed[3] |= {"Name": "another name", "price": "free"}
     found: dict[str, dict[str, Any]] = {}
     with dlt_in(home / "dlt"), old_warehouse(request.param, postgres_url, home) as warehouse:
-        for mode in MODES:
-            before = warehouse.rows(mode)
-            pipeline = warehouse.load(mode, changed)
-            found[mode] = {
-                "before": before,
-                "rows": warehouse.rows(mode),
-                "parts": warehouse.rows(mode, "datasets__parts"),
-                "codes": warehouse.rows(mode, "datasets__parts__codes"),
-                "load_id": pipeline.last_trace.last_load_info.loads_ids[0],
-                "reports": len(read_reports(pipeline, "datasets")),
-            }
+        # As in a run; closed before a process with dlt alone opens it.
+        with kept_open(Path(warehouse.address)) if warehouse.kind == "duckdb" else nullcontext():
+            for mode in MODES:
+                before = warehouse.rows(mode)
+                pipeline = warehouse.load(mode, changed)
+                found[mode] = {
+                    "before": before,
+                    "rows": warehouse.rows(mode),
+                    "parts": warehouse.rows(mode, "datasets__parts"),
+                    "codes": warehouse.rows(mode, "datasets__parts__codes"),
+                    "load_id": pipeline.last_trace.last_load_info.loads_ids[0],
+                    "reports": len(read_reports(pipeline, "datasets")),
+                }
         seen = with_dlt_alone(home, *((warehouse.kind, warehouse.address, f"{mode}_raw") for mode in MODES))
     return {mode: Loaded(**found[mode], seen=of_mode) for mode, of_mode in zip(MODES, seen, strict=True)}
 
