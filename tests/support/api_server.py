@@ -40,6 +40,7 @@ class Request:
     offset: int | None
     client_port: int
     at_seconds: float
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ class ApiServer:
                     offset=int(offset) if offset.isdigit() else None,
                     client_port=self.client_address[1],
                     at_seconds=time.monotonic(),
+                    body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
                 )
                 answer = server._answer(request)
                 if isinstance(answer, Answer):
@@ -217,6 +219,8 @@ class ApiServer:
                 if answer is HANG:
                     server._closing.wait(HANG_SECONDS)
                 self.close_connection = True
+
+            do_POST = do_GET
 
             def _send(self, answer: Answer) -> None:
                 as_is = isinstance(answer.body, bytes | str)
