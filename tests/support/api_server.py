@@ -194,8 +194,10 @@ class ApiServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # One write per answer: two would meet Nagle's algorithm and cost 40 ms each.
+            # One write per answer, and one that is larger than the buffer does not wait for what was sent before to be
+            # acknowledged: Nagle's algorithm costs 40 ms each.
             wbufsize = -1
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 split = urlsplit(self.path)

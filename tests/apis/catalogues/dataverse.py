@@ -72,9 +72,8 @@ class Dataverse(Double):
             return records
         if kind == "file":
             return self.others
-        # One after the other, as if their scores were alike.
-        mixed = [*records, *self.others]
-        return sorted(mixed, key=lambda record: str(record["name"])[::-1])
+        # Side by side, as if their scores were alike.
+        return ordered([*records, *self.others], "published_at")
 
 
 def _file(number: int) -> Record:
