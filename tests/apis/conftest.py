@@ -11,14 +11,14 @@ from tests.apis.server import DoubleServer
 
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[DoubleServer]:
-    with DoubleServer(Publishers()) as server:
+    with DoubleServer(Publishers(count=0)) as server:
         yield server
 
 
 @pytest.fixture
 def server(shared_server: DoubleServer) -> DoubleServer:
-    """Plays publishers until it is told to `play` something else."""
-    shared_server.play(Publishers())
+    """Has no records until it is told what to `play`."""
+    shared_server.play(Publishers(count=0))
     return shared_server
 
 

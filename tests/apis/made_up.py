@@ -1,5 +1,9 @@
-"""What records are made of: the same for the same number, and unlike each other."""
+"""What records are made of: the same for the same number, and unlike each other.
 
+Texts are remembered: doubles are made anew for each test.
+"""
+
+import functools
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +27,7 @@ def words(number: int) -> list[str]:
     return [subject.lower() for subject in _SUBJECTS[: number % 4]]
 
 
+@functools.cache
 def identifier(number: int, kind: str = "dataset") -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://catalogue.test/{kind}/{number}"))
 
@@ -37,5 +42,6 @@ def changed(number: int) -> datetime:
     return _FIRST_DAY + timedelta(minutes=50 * (number // 2 * 7919 % _PLACES_IN_TIME))
 
 
+@functools.cache
 def text(moment: datetime, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
     return moment.strftime(form)
