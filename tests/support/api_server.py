@@ -40,6 +40,7 @@ class Request:
     offset: int | None
     client_port: int
     at_seconds: float
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,10 @@ class ApiServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # One write per answer: two would meet Nagle's algorithm and cost 40 ms each.
+            # One write per answer, and one that is larger than the buffer does not wait for what was sent before to be
+            # acknowledged: Nagle's algorithm costs 40 ms each.
             wbufsize = -1
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 split = urlsplit(self.path)
@@ -209,6 +212,7 @@ class ApiServer:
                     offset=int(offset) if offset.isdigit() else None,
                     client_port=self.client_address[1],
                     at_seconds=time.monotonic(),
+                    body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
                 )
                 answer = server._answer(request)
                 if isinstance(answer, Answer):
@@ -217,6 +221,8 @@ class ApiServer:
                 if answer is HANG:
                     server._closing.wait(HANG_SECONDS)
                 self.close_connection = True
+
+            do_POST = do_GET
 
             def _send(self, answer: Answer) -> None:
                 as_is = isinstance(answer.body, bytes | str)

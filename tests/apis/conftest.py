@@ -1,0 +1,28 @@
+"""One server for all doubles, and a client of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.apis.asking import Client
+from tests.apis.publishers import Publishers
+from tests.apis.server import DoubleServer
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[DoubleServer]:
+    with DoubleServer(Publishers(count=0)) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: DoubleServer) -> DoubleServer:
+    """Has no records until it is told what to `play`."""
+    shared_server.play(Publishers(count=0))
+    return shared_server
+
+
+@pytest.fixture
+def client(server: DoubleServer) -> Iterator[Client]:
+    with Client(server.port) as client:
+        yield client
