@@ -10,7 +10,11 @@ from typing import Any
 
 RECORD_COUNT = 237
 _FIRST_CHANGE = datetime(2026, 1, 1, tzinfo=UTC)
-_AUTHORS = [{"name": "Ada Byron", "country": "GB"}, {"name": "Zoë Müller", "country": "CH"}, {"name": "李雷", "country": "CN"}]
+_AUTHORS = [
+    {"name": "Ada Byron", "country": "GB"},
+    {"name": "Zoë Müller", "country": "CH"},
+    {"name": "李雷", "country": "CN"},
+]
 _TAGS = ["air", "water", "soil"]
 
 

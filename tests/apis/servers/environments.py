@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +36,7 @@ def node_environment(name: str, pins: Path) -> Path:
     return _once(name, files, lambda folder: _install_node(folder, files))
 
 
-def _once(name: str, pins: list[Path], install) -> Path:
+def _once(name: str, pins: list[Path], install: Callable[[Path], None]) -> Path:
     folder, stamp = ENVIRONMENTS / name, ENVIRONMENTS / name / ".installed"
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in pins)).hexdigest()
     with _alone(name):

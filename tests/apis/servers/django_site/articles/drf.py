@@ -1,11 +1,12 @@
 """Django REST framework: one view for each of its three ways to page."""
 
-from articles.models import TIME_FILTERS, Article
 from rest_framework.authentication import BasicAuthentication, TokenAuthentication
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination, LimitOffsetPagination, PageNumberPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.serializers import ModelSerializer
+
+from articles.models import TIME_FILTERS, Article
 
 
 class ArticleSerializer(ModelSerializer):

@@ -1,6 +1,5 @@
 """djangorestframework-jsonapi: JSON:API with its own page numbers and filters, for everybody."""
 
-from articles.models import TIME_FILTERS, Article
 from rest_framework_json_api.django_filters import DjangoFilterBackend
 from rest_framework_json_api.filters import QueryParameterValidationFilter
 from rest_framework_json_api.metadata import JSONAPIMetadata
@@ -9,6 +8,8 @@ from rest_framework_json_api.parsers import JSONParser
 from rest_framework_json_api.renderers import JSONRenderer
 from rest_framework_json_api.serializers import ModelSerializer
 from rest_framework_json_api.views import ReadOnlyModelViewSet
+
+from articles.models import TIME_FILTERS, Article
 
 
 class ArticleSerializer(ModelSerializer):

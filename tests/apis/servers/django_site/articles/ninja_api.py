@@ -3,12 +3,13 @@
 import hmac
 from typing import Annotated, Any
 
-from articles.models import Article
 from django.conf import settings
 from ninja import FilterLookup, FilterSchema, NinjaAPI, Query, Schema
 from ninja.pagination import LimitOffsetPagination, paginate
 from ninja.security import APIKeyHeader
 from pydantic import AwareDatetime
+
+from articles.models import Article
 
 MAX_LIMIT = 50
 

@@ -1,7 +1,8 @@
 """django-oauth-toolkit: page numbers behind an access token of the scope `read`."""
 
-from articles.drf import PageNumber
 from oauth2_provider.contrib.rest_framework import OAuth2Authentication, TokenHasScope
+
+from articles.drf import PageNumber
 
 
 class Articles(PageNumber):
