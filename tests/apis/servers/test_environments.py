@@ -16,7 +16,8 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_installation_is_made_once_and_anew_when_its_pins_change(tmp_path: Path) -> None:
-    pins, installed = tmp_path / "pins", []
+    pins = tmp_path / "pins"
+    installed: list[Path] = []
     pins.write_text("one==1")
     for _ in range(2):
         environments._once("one", [pins], installed.append)
@@ -49,11 +50,13 @@ def test_what_an_installer_says_is_in_the_reason() -> None:
 def test_a_server_that_cannot_be_had_skips_or_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, required: bool
 ) -> None:
-    """As any other service: REQUIRE_SERVICES=1 decides."""
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    """As any other service: REQUIRE_SERVICES=1 decides. It is found out once."""
+    asked: list[str] = []
+    monkeypatch.setattr(shutil, "which", asked.append)
     monkeypatch.setenv("REQUIRE_SERVICES", "1" if required else "")
     outcome = pytest.fail.Exception if required else pytest.skip.Exception
     with Servers(tmp_path) as servers:
         for _ in range(2):
             with pytest.raises(outcome, match="there is no node with npm on PATH"):
                 servers["json-server-1"]
+    assert asked == ["npm"]

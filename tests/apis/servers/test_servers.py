@@ -50,19 +50,16 @@ def by_link(url: str, next_of: Callable[[requests.Response], str | None], **kwar
 
 
 def header_link(answer: requests.Response) -> str | None:
+    """The next page as the header Link has it, None: this is the last one."""
     return answer.links.get("next", {}).get("url")
 
 
 def records_of(pages: Iterator[requests.Response], name: str, total: str | None = None) -> tuple[Records, set[Any]]:
-    """The records of pages, and which totals they gave."""
+    """The records of at least two pages, and which totals those gave. An empty `name`: the body is the list."""
     bodies = [page.json() for page in pages]
     assert len(bodies) > 1
     totals = {body[total] for body in bodies} if total else set()
     return [record for body in bodies for record in (body[name] if name else body)], totals
-
-
-def by_id(records: Records) -> Records:
-    return sorted(records, key=lambda record: record["id"])
 
 
 def test_the_records_are_such_that_a_load_can_go_wrong() -> None:
@@ -222,10 +219,9 @@ class TestOAuth2:
 
     def token(self, base: str, sent: str) -> dict[str, Any]:
         form = {"grant_type": "client_credentials", "scope": CREDENTIALS["scope"]}
-        auth = CLIENT
         if sent == "form":
             form |= {"client_id": CLIENT[0], "client_secret": CLIENT[1]}
-            auth = None
+        auth = CLIENT if sent == "basic" else None
         answer = requests.post(base + "/oauth/token/", form, auth=auth, timeout=30)
         assert answer.ok, answer.text
         return dict(answer.json())
