@@ -1,12 +1,13 @@
 """A server's process: told about when it does not start, gone when it is no longer needed, on loopback alone."""
 
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.apis.servers.process import Process
+from tests.apis.servers.process import START_SECONDS, Process
 from tests.apis.servers.started import FAMILIES, Servers
 
 
@@ -26,8 +27,10 @@ def test_a_server_that_does_not_start_is_told_with_what_it_printed(tmp_path: Pat
     def broken(port: int) -> list[str]:
         return [sys.executable, "-c", "print('no such module: articles')"]
 
+    started_at = time.monotonic()
     with pytest.raises(AssertionError, match="no such module: articles"), Process(broken, "/", tmp_path):
         pass
+    assert time.monotonic() - started_at < START_SECONDS / 2
 
 
 @pytest.mark.parametrize("name", FAMILIES)
