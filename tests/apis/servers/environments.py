@@ -6,6 +6,8 @@ An installation whose pins have changed, or that was interrupted, is made anew. 
 
 import fcntl
 import hashlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -88,7 +90,9 @@ def _run(command: list[str]) -> None:
             command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        raise CannotInstall(f"{command[0]} had not installed after {INSTALL_SECONDS} seconds: {command}") from None
+        raise CannotInstall(f"{shlex.join(command)} was not through after {INSTALL_SECONDS} seconds") from None
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise CannotInstall(f"{' '.join(command)} ended with {done.returncode}: {' | '.join(lines[-3:])}")
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]
+        # The first error is the cause; what follows is advice.
+        said = next((line for line in lines if re.match("(npm )?error", line, re.IGNORECASE)), lines[-1])
+        raise CannotInstall(f"{shlex.join(command)} ended with {done.returncode} and said: {said}")

@@ -41,9 +41,10 @@ def test_an_interrupted_installation_is_taken_up_again_from_nothing(tmp_path: Pa
     assert sorted(file.name for file in folder.iterdir()) == [".installed", "whole"]
 
 
-def test_what_an_installer_says_is_in_the_reason() -> None:
-    with pytest.raises(CannotInstall, match=r"ended with 3: no such package$"):
-        environments._run(["sh", "-c", "echo no such package >&2; exit 3"])
+def test_the_first_error_of_an_installer_is_in_the_reason() -> None:
+    said = "echo retrying; echo npm error code ENOTFOUND >&2; echo npm error see the log >&2; exit 3"
+    with pytest.raises(CannotInstall, match=r"ended with 3 and said: npm error code ENOTFOUND$"):
+        environments._run(["sh", "-c", said])
 
 
 @pytest.mark.parametrize("required", [True, False])
