@@ -1,0 +1,1 @@
+"""The one collection of the site, as each library serves it."""
