@@ -5,6 +5,10 @@ serves it:
 
     GET /v1/datasets?api_key=&offset=&limit=&updated_since=&updated_before=
         200 {"data": [record, ...], "total": records after the filter, "offset": ..., "limit": ...}
+    GET /v1/publishers?api_key=&page=&page_size=
+        200 {"publishers": [{"id", "name", "kind"}, ...], "total": all of them, "pages": pages of that size}
+    GET /v1/publishers/<id>/datasets?api_key=&offset=&limit=
+        200 as /v1/datasets, of one publisher; 404 where there is none
     GET /health
         200 {"status": "ok", "records": all records}; no key
 
@@ -50,26 +54,56 @@ def create_app(records: Sequence[Record], api_key: str) -> Starlette:
     expected_key = api_key.encode()
     served = [(datetime.fromisoformat(record["updated_at"]), _fragment(record)) for record in records]
 
-    async def datasets(request: Request) -> Response:
-        query = request.query_params
-        if not hmac.compare_digest(query.get("api_key", "").encode(), expected_key):
+    publishers = {record["owner"]["id"]: record["owner"] for record in records}
+    of_publisher: dict[int, list[orjson.Fragment]] = {number: [] for number in publishers}
+    for record, (_, fragment) in zip(records, served, strict=True):
+        of_publisher[record["owner"]["id"]].append(fragment)
+
+    def check_key(request: Request) -> None:
+        if not hmac.compare_digest(request.query_params.get("api_key", "").encode(), expected_key):
             raise HTTPException(401, "The query parameter api_key is missing or wrong.")
+
+    def offset_page(request: Request, found: Sequence[orjson.Fragment]) -> Response:
         offset = _integer(request, "offset", default=0, minimum=0)
         limit = min(_integer(request, "limit", default=MAX_LIMIT, minimum=1), MAX_LIMIT)
+        page = found[offset : offset + limit]
+        return _json({"data": page, "total": len(found), "offset": offset, "limit": limit})
+
+    async def datasets(request: Request) -> Response:
+        check_key(request)
         since, before = _instant(request, "updated_since"), _instant(request, "updated_before")
         found = [
             fragment
             for updated_at, fragment in served
             if (since is None or updated_at >= since) and (before is None or updated_at < before)
         ]
-        page = found[offset : offset + limit]
-        return _json({"data": page, "total": len(found), "offset": offset, "limit": limit})
+        return offset_page(request, found)
+
+    async def all_publishers(request: Request) -> Response:
+        check_key(request)
+        page = _integer(request, "page", default=1, minimum=1)
+        size = min(_integer(request, "page_size", default=20, minimum=1), MAX_LIMIT)
+        found = [publishers[number] for number in sorted(publishers)]
+        rows = found[(page - 1) * size : page * size]
+        return _json({"publishers": rows, "total": len(found), "pages": -(-len(found) // size)})
+
+    async def datasets_of(request: Request) -> Response:
+        check_key(request)
+        number = request.path_params["id"]
+        if number not in of_publisher:
+            raise HTTPException(404, f"There is no publisher {number}.")
+        return offset_page(request, of_publisher[number])
 
     async def health(_: Request) -> Response:
         return _json({"status": "ok", "records": len(served)})
 
     app = Starlette(
-        routes=[Route("/v1/datasets", datasets), Route("/health", health)],
+        routes=[
+            Route("/v1/datasets", datasets),
+            Route("/v1/publishers", all_publishers),
+            Route("/v1/publishers/{id:int}/datasets", datasets_of),
+            Route("/health", health),
+        ],
         exception_handlers={HTTPException: _error},
     )
     # The redirect from /v1/datasets/ would repeat the query string, and with it the key, in its Location.

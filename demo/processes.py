@@ -67,16 +67,27 @@ class DemoApi:
 
         The destination is named outright: a connection of that name may have been made in the UI.
         """
+        connection = json.dumps({"conn_type": "http", "host": self.base_url, "password": self.key})
         loopback = ",".join(filter(None, (os.environ.get("no_proxy"), "localhost,127.0.0.1")))
         return {
             **{name: value for name, value in os.environ.items() if not of_the_user(name)},
             "AIRFLOW_HOME": str(home),
             "DATASETS_DUCKDB_PATH": str(DUCKDB_FILE),
-            "AIRFLOW_CONN_DATASETS_API": json.dumps({"conn_type": "http", "host": self.base_url, "password": self.key}),
+            "AIRFLOW_CONN_DATASETS_API": connection,
+            "AIRFLOW_CONN_DEMO_CATALOGUE_API": connection,
             "AIRFLOW_CONN_DATASETS_DESTINATION": json.dumps({"conn_type": "duckdb", "host": str(DUCKDB_FILE)}),
+            # The project's DAGs, and the demo's own.
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+                [_bundle("dags-folder", PROJECT / "dags"), _bundle("demo", PROJECT / "demo" / "dags")]
+            ),
             "no_proxy": loopback,
             "NO_PROXY": loopback,
         }
+
+
+def _bundle(name: str, path: Path) -> dict[str, Any]:
+    classpath = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    return {"name": name, "classpath": classpath, "kwargs": {"path": str(path)}}
 
 
 @contextmanager
