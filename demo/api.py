@@ -54,10 +54,7 @@ def create_app(records: Sequence[Record], api_key: str) -> Starlette:
     expected_key = api_key.encode()
     served = [(datetime.fromisoformat(record["updated_at"]), _fragment(record)) for record in records]
 
-    publishers = {record["owner"]["id"]: record["owner"] for record in records}
-    of_publisher: dict[int, list[orjson.Fragment]] = {number: [] for number in publishers}
-    for record, (_, fragment) in zip(records, served, strict=True):
-        of_publisher[record["owner"]["id"]].append(fragment)
+    publishers, of_publisher = _by_publisher(records)
 
     def check_key(request: Request) -> None:
         if not hmac.compare_digest(request.query_params.get("api_key", "").encode(), expected_key):
@@ -109,6 +106,15 @@ def create_app(records: Sequence[Record], api_key: str) -> Starlette:
     # The redirect from /v1/datasets/ would repeat the query string, and with it the key, in its Location.
     app.router.redirect_slashes = False
     return app
+
+
+def _by_publisher(records: Sequence[Record]) -> tuple[dict[int, Record], dict[int, list[orjson.Fragment]]]:
+    """The publishers, and the datasets of each, by the publisher's id."""
+    publishers = {record["owner"]["id"]: record["owner"] for record in records}
+    datasets: dict[int, list[orjson.Fragment]] = {number: [] for number in publishers}
+    for record in records:
+        datasets[record["owner"]["id"]].append(_fragment(record))
+    return publishers, datasets
 
 
 def _fragment(record: Record) -> orjson.Fragment:

@@ -78,14 +78,15 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
     Whatever fails leaves by its own exception; locks and staging go with the block that holds them.
     """
     from include.configure.api_connection import api_values
-    from include.configure.declaration import read_declaration
+    from include.configure.declaration import read_declaration, with_parents
     from include.configure.lookup import look_up, look_up_first
     from include.configure.provider import register_connections
     from include.configure.resolution import options_of
     from include.decide.run import AirflowRun
     from include.decide.selection import selected
     from include.decide.sync_mode import SYNC_MODES
-    from include.extract.source import api_source, key_columns
+    from include.extract.resource import key_columns
+    from include.extract.source import api_source
     from include.load.destination import open_destination
     from include.load.known_table import take_stored_schema
     from include.load.staging import staging
@@ -99,7 +100,8 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
     destination = open_destination(look_up_first(api.destination_conn_ids), run.name)
     register_connections(api, values, destination.values)
     declaration = read_declaration(api)
-    options = options_of(declaration, {"sync_mode": run.sync_mode} if run.sync_mode else None, family)
+    needed = with_parents(declaration.resources, family)
+    options = options_of(declaration, {"sync_mode": run.sync_mode} if run.sync_mode else None, needed)
     pipeline.destination = destination.dlt_destination
     for name in wanted:
         destination.check_mode(SYNC_MODES[options[name].sync_mode])
@@ -174,7 +176,8 @@ def _plan(
     from include.decide.plan import plan_window
     from include.decide.sync_mode import SYNC_MODES
     from include.extract.read import ResourceRead
-    from include.extract.source import name_of_source, table_of
+    from include.extract.resource import table_of
+    from include.extract.source import name_of_source
     from include.load.known_table import is_gone, known_table
     from include.load.proof import LoadProof
     from include.report.history import read_reports
@@ -186,7 +189,7 @@ def _plan(
     if any(report.loaded_rows for report in history) and is_gone(pipeline, table):
         # A table that is made again has nothing of what was loaded before.
         history = []
-    source_name = name_of_source(options)
+    source_name = name_of_source(options, declaration.resources[name].endpoint.get("json"))
     read = ResourceRead(options, mode, plan_window(options, mode, run, history, source_name))
     return _Plan(read, LoadProof(table, mode, source_name, options.cursor_path, read.progress), history)
 
@@ -195,13 +198,10 @@ def _reads(
     declaration: "Declaration", options: "Mapping[str, SourceOptions]", plans: Mapping[str, _Plan]
 ) -> "dict[str, ResourceRead]":
     """What is to be read, parents first: those of a child are read whether they are loaded or not."""
+    from include.configure.declaration import with_parents
     from include.extract.read import ResourceRead
 
-    needed = set(plans)
-    for name in plans:
-        while (parent := declaration.resources[name].parent) is not None:
-            needed.add(parent)
-            name = parent
+    needed = with_parents(declaration.resources, plans)
     return {
         name: plans[name].read if name in plans else ResourceRead(options[name], is_loaded=False)
         for name in declaration.resources

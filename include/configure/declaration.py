@@ -4,7 +4,7 @@ In: an API of the catalogue, in the task: its secrets resolve now. Out: a `Decla
 for what the project cannot keep its promise with. What a deployment says comes on top (`options.py`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,9 @@ from include.configure.write_disposition import sync_mode_of
 from include.errors import ConfigurationError
 
 Config = dict[str, Any]
+
+# Seconds since 1970: smaller numbers, in March 1973 and before, are counters.
+FIRST_INSTANT = 10**8
 
 
 @dataclass(frozen=True)
@@ -132,16 +135,26 @@ def _incremental_of(name: str, endpoint: Config) -> Mapping[str, Any] | None:
         return None
     if "transform" in found:
         found["convert"] = found.pop("transform")
+    _check_incremental(name, found)
+    return found
+
+
+def _check_incremental(name: str, found: Mapping[str, Any]) -> None:
     if found.get("end_value") is not None:
         raise ConfigurationError(
             f"The resource `{name}` has an `end_value`: how far a run reads is the run's to say. Take it out; to load one past "
             "window, give window_start and window_end in the run's form."
         )
+    initial = found.get("initial_value")
+    if isinstance(initial, int | float) and not isinstance(initial, bool) and 0 < abs(initial) < FIRST_INSTANT:
+        raise ConfigurationError(
+            f"The resource `{name}` is read from `{found['cursor_path']}` = {initial} on, which is no instant: a window is one of time. Take "
+            "`incremental` out, so that everything is read, or name a field that says when a record changed."
+        )
     if found.get("last_value_func") not in (None, max, "max"):
         raise ConfigurationError(
             f"The resource `{name}` has a `last_value_func` other than `max`: a window goes forward in time. Take it out."
         )
-    return found
 
 
 def _check_names(api: Api, resources: Mapping[str, DeclaredResource]) -> None:
@@ -162,6 +175,17 @@ def _check_names(api: Api, resources: Mapping[str, DeclaredResource]) -> None:
                 f"The resource `{name}` of the API `{api.name}` is read for each record of `{root}`: one task reads both. Name them "
                 f'together, as ("{root}", "{name}"), in `resources` of the API.'
             )
+
+
+def with_parents(resources: Mapping[str, DeclaredResource], names: Iterable[str]) -> set[str]:
+    """`names`, and the resources that have to be read for them."""
+    needed: set[str] = set()
+    for name in names:
+        line: str | None = name
+        while line is not None:
+            needed.add(line)
+            line = resources[line].parent
+    return needed
 
 
 def root_of(resources: Mapping[str, DeclaredResource], name: str) -> str:

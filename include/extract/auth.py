@@ -6,6 +6,7 @@ In: the options. Out: what the client's configuration has under `auth`. Nothing 
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import quote_plus, unquote_plus, urlsplit, urlunsplit
 
 import requests
 from dlt.common.configuration import configspec
@@ -34,16 +35,8 @@ def auth_of(options: SourceOptions) -> Mapping[str, Any]:
         case "oauth2_client_credentials":
             user, secret = options.username or "", options.api_key or ""
             return {"auth": ClientCredentials(partial(open_session, 1), user, secret, **options.auth_fields)}
-    if options.api_key_location == "cookie":
-        return {"auth": CookieKey(name=options.api_key_param, api_key=options.api_key or "")}
-    return {
-        "auth": {
-            "type": "api_key",
-            "name": options.api_key_param,
-            "api_key": options.api_key,
-            "location": options.api_key_location,
-        }
-    }
+    kind = {"cookie": CookieKey, "query": QueryKey}.get(options.api_key_location, APIKeyAuth)
+    return {"auth": kind(options.api_key_param, options.api_key or "", options.api_key_location)}
 
 
 def _basic(user: str, password: str) -> str:
@@ -54,6 +47,19 @@ def _basic(user: str, password: str) -> str:
 
 def _nobody() -> requests.PreparedRequest:
     return requests.Request("GET", "http://localhost/").prepare()
+
+
+@configspec
+class QueryKey(APIKeyAuth):
+    """The key in the query, once: some APIs repeat it in the link to the next page."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the key in place of one that is there."""
+        parts = urlsplit(request.url or "")
+        if f"{quote_plus(self.name)}=" in parts.query:
+            kept = [pair for pair in parts.query.split("&") if unquote_plus(pair.partition("=")[0]) != self.name]
+            request.url = urlunsplit(parts._replace(query="&".join(kept)))
+        return super().__call__(request)
 
 
 @configspec

@@ -7,42 +7,34 @@ In: a declaration, and what is to be read of each resource. Out: a `DltSource` t
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
+import dlt
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TColumnSchema
-from dlt.common.schema.utils import new_table
-from dlt.extract import DltResource, DltSource
-from dlt.extract.utils import ensure_table_schema_columns
-from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
+from dlt.extract import DltSource
+from dlt.sources.rest_api import rest_api_source
 
 from include.apis.api import Api
 from include.configure.declaration import Declaration, DeclaredResource, read_declaration
-from include.configure.options import SourceOptions, json_path
-from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SyncMode
+from include.configure.options import SourceOptions
 from include.extract.answer import AnswerReader
 from include.extract.auth import auth_of
-from include.extract.columnar.batches import ColumnarBatches
-from include.extract.columnar.names import name_of_dlt
-from include.extract.completeness import ReadProgress, WholeRead
-from include.extract.failures import raise_failure
+from include.extract.completeness import WholeRead
 from include.extract.family import Family
-from include.extract.incremental import for_window
 from include.extract.paginators.kinds import paginator_of
 from include.extract.paginators.proven import ReadParts, Siblings
 from include.extract.processing import processing_of
 from include.extract.read import ResourceRead
 from include.extract.read_hook import ReadHook
+from include.extract.resource import OURS, batches_of, ignored_by, resource_of
 from include.extract.session import ApiSession, open_session
 from include.extract.stream import ChildStream, RootStream, Stream
-from include.extract.window_filter import window_params
 from include.redaction import register, register_values
 
-# One level of nesting is the record itself: its objects and lists then stay JSON.
-NESTING_OF_JSON = 0
+# For each request at once: so many children are under way or wait to be taken.
+CHILDREN_WAITING = 2
 # Where the total of most APIs is, and where it is looked for unless somebody says otherwise.
 USUAL_TOTAL_PATH = SourceOptions().total_path
 
@@ -58,14 +50,7 @@ def api_source(declaration: Declaration, reads: Mapping[str, ResourceRead], run_
     first = next(iter(reads.values())).options
     for name, read in reads.items():
         _register_secrets(name, read.options)
-    session = open_session(
-        first.max_parallel_requests,
-        first.requests_per_second,
-        retry_statuses=first.retry_statuses,
-        api_key=first.api_key,
-        base_url=first.base_url,
-        other_hosts=declaration.api.other_hosts,
-    )
+    session = _session(declaration, first)
     schema = Schema(declaration.api.name)
     streams: dict[str, Stream] = {}
     resources: list[Any] = []
@@ -73,13 +58,44 @@ def api_source(declaration: Declaration, reads: Mapping[str, ResourceRead], run_
         declared = declaration.resources[name]
         parent = streams[declared.parent] if declared.parent else None
         streams[name] = _stream_of(declared, read, parent, session)
-        resources.append(_resource(declaration.api.conn_id, declared, read, streams[name], schema))
-    config: RESTAPIConfig = {
-        "client": {**_client(declaration, first), "session": session},  # type: ignore[typeddict-item]
-        "resource_defaults": declaration.config.get("resource_defaults") or {},
-        "resources": resources,
-    }
-    source = rest_api_source(
+        resource = resource_of(declaration.api.conn_id, declared, read, streams[name], schema)
+        if isinstance(resource, dict) and _who(read.options) != _who(first):
+            resource["endpoint"].update(auth_of(read.options))
+        resources.append(resource)
+    source = _dlt_source(declaration, {**_client(declaration, first), "session": session}, resources, schema)
+    if any(declaration.resources[name].parent for name in reads):
+        # dlt asks for children in a pool of its own, which has five threads unless somebody says otherwise.
+        dlt.config["extract.workers"] = first.max_parallel_requests
+        dlt.config["extract.max_parallel_items"] = CHILDREN_WAITING * first.max_parallel_requests
+    family = Family(source)
+    defaults = _defaults(declaration)
+    for resource, (name, read) in zip(resources, reads.items(), strict=True):
+        declared = declaration.resources[name]
+        family.add(
+            name,
+            streams[name],
+            batches_of(declared, read, streams[name], schema, run_id),
+            {**defaults, **resource} if isinstance(resource, dict) else {},
+            [child for child in reads if declaration.resources[child].parent == name],
+            read.is_loaded,
+        )
+    return family.source()
+
+
+def _session(declaration: Declaration, options: SourceOptions) -> ApiSession:
+    return open_session(
+        options.max_parallel_requests,
+        options.requests_per_second,
+        retry_statuses=options.retry_statuses,
+        api_key=options.api_key,
+        base_url=options.base_url,
+        other_hosts=declaration.api.other_hosts,
+    )
+
+
+def _dlt_source(declaration: Declaration, client: dict[str, Any], resources: list[Any], schema: Schema) -> DltSource:
+    config: Any = {"client": client, "resource_defaults": _defaults(declaration), "resources": resources}
+    return rest_api_source(
         config,
         name=declaration.api.name,
         section=declaration.api.name,
@@ -87,21 +103,11 @@ def api_source(declaration: Declaration, reads: Mapping[str, ResourceRead], run_
         root_key=True,
         schema=schema,
     )
-    family = Family(source)
-    defaults = {
-        name: hint for name, hint in (declaration.config.get("resource_defaults") or {}).items() if name != "endpoint"
-    }
-    for resource, (name, read) in zip(resources, reads.items(), strict=True):
-        declared = declaration.resources[name]
-        family.add(
-            name,
-            streams[name],
-            _batches(declared, read, streams[name], schema, run_id),
-            {**defaults, **resource} if isinstance(resource, dict) else {},
-            [child for child in reads if declaration.resources[child].parent == name],
-            read.is_loaded,
-        )
-    return family.source()
+
+
+def _defaults(declaration: Declaration) -> dict[str, Any]:
+    defaults = declaration.config.get("resource_defaults") or {}
+    return {name: _without_auth(hint) for name, hint in defaults.items() if name not in OURS}
 
 
 def source_of(api: Api, read: ResourceRead, run_id: str = "") -> DltSource:
@@ -116,24 +122,39 @@ def _register_secrets(name: str, options: SourceOptions) -> None:
         register(options.api_key)
     # Some write parameters behind the path.
     of_path = parse_qs(options.path.partition("?")[2])
-    register_values([options.params, of_path, options.headers], but=(name, options.cursor_path, *options.key_paths))
+    register_values([options.params, of_path], but=(name, options.cursor_path, *options.key_paths))
+    # "Token abc" is a word and a secret.
+    register_values([str(value).split() for value in options.headers.values()])
 
 
-def name_of_source(options: SourceOptions) -> str:
-    """Where the records come from: address and path, and a digest of the fixed parameters, whose values may be secrets."""
+def name_of_source(options: SourceOptions, body: object = None) -> str:
+    """Where the records come from: address and path, and a digest of the fixed parameters, whose values may be secrets.
+
+    `body`: the JSON that each request has, a part of the question like the parameters; None: there is none.
+    """
     address, _, query = f"{options.base_url}/{options.path.lstrip('/')}".partition("?")
     params = json.dumps(options.params, sort_keys=True, default=str) if options.params else ""
-    if not params and not query:
+    if not params and not query and not body:
         return address
-    params += query
+    params += query + (json.dumps(body, sort_keys=True, default=str) if body else "")
     return f"{address} ({hashlib.sha256(params.encode()).hexdigest()[:12]})"
 
 
+def _without_auth(hint: Any) -> Any:
+    return {name: value for name, value in hint.items() if name != "auth"} if isinstance(hint, dict) else hint
+
+
+def _who(options: SourceOptions) -> tuple[Any, ...]:
+    """All that says who asks."""
+    return options.auth, options.api_key, options.username, options.api_key_param, options.api_key_location
+
+
 def _client(declaration: Declaration, options: SourceOptions) -> dict[str, Any]:
-    declared = declaration.config.get("client") or {}
+    declared = (declaration.config.get("client") or {}).get("headers") or {}
+    register_values([str(value).split() for value in declared.values()])
     return {
         "base_url": options.base_url,
-        "headers": {**(declared.get("headers") or {}), **options.headers},
+        "headers": {**declared, **options.headers},
         **auth_of(options),
     }
 
@@ -143,17 +164,11 @@ def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | 
     process = processing_of(declared.name, declared.merged.get("processing_steps") or ())
     if not declared.endpoint:
         return RootStream(declared, read, None, process)
-    parts = partial(_parts, session, options=read.options, ignored=_ignored(declared))
+    parts = partial(_parts, session, options=read.options, ignored=ignored_by(declared))
     if parent is None:
         whole = WholeRead(read.progress, read.options.total_path)
         return RootStream(declared, read, paginator_of(read.options, parts(whole)), process)
     return ChildStream(declared, read, parent, parts, process)
-
-
-def _ignored(declared: DeclaredResource) -> list[Any]:
-    """The actions that ignore an answer: it is the end then, which dlt would not tell its paginator."""
-    actions = declared.endpoint.get("response_actions") or ()
-    return [action for action in actions if isinstance(action, Mapping) and action.get("action") == "ignore"]
 
 
 def _parts(
@@ -181,101 +196,3 @@ def _end_read(session: ApiSession, hook: ReadHook, read: WholeRead) -> None:
     session.end_read(hook)
     if session.own_key.replaced_values:
         read.progress.notes["values_with_the_key_replaced"] = session.own_key.replaced_values
-
-
-def _resource(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream, schema: Schema) -> Any:
-    """The resource as dlt's REST source takes it."""
-    if isinstance(declared.given, DltResource):
-        return declared.given
-    options, mode = read.options, read.mode
-    key = key_columns(options, schema)
-    given = {
-        name: value
-        for name, value in declared.given.items()
-        if name not in ("processing_steps", "endpoint", "selected")
-    }
-    return {
-        **given,
-        "primary_key": [] if mode.stamps_rows else key,
-        "write_disposition": mode.write_disposition,
-        "columns": {**_declared_columns(declared), **_columns(key, mode)},
-        # Without a limit dlt's own nesting is endless, as ours.
-        "max_table_nesting": NESTING_OF_JSON if options.nested == "json" else declared.merged.get("max_table_nesting"),
-        # All children wait for their answers at once.
-        **({"parallelized": True} if declared.parent else {}),
-        "endpoint": _endpoint(conn_id, declared, read, stream),
-    }
-
-
-def _endpoint(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream) -> dict[str, Any]:
-    options, given = read.options, dict(declared.given.get("endpoint") or {})  # type: ignore[union-attr]
-    merged = declared.endpoint
-    params = {**(given.get("params") or {}), **options.params, **window_params(options, read.window)}
-    incremental = declared.incremental
-    if incremental is not None:
-        said = for_window(incremental, read.window, options.cursor_format)
-        if "parameter" in incremental:
-            params[incremental["parameter"]] = "{incremental.start_value}"
-        given["incremental"] = said
-    actions = [action for action in merged.get("response_actions") or () if action not in _ignored(declared)]
-    endpoint = {
-        **given,
-        "path": options.path,
-        "params": params,
-        "paginator": stream.paginator,
-        "response_actions": [
-            *actions,
-            partial(raise_failure, transient_statuses=options.retry_statuses, conn_id=conn_id),
-        ],
-    }
-    if options.data_selector:
-        # Compiled: dlt would compile a text anew for each page.
-        endpoint["data_selector"] = json_path("data_selector", options.data_selector)
-    if merged.get("auth") is not None:
-        endpoint.update(auth_of(options))
-    return endpoint
-
-
-def _batches(declared: DeclaredResource, read: ResourceRead, stream: Stream, schema: Schema, run_id: str) -> Any:
-    """The step that makes Arrow tables of records."""
-    options, mode = read.options, read.mode
-    progress: ReadProgress = read.progress
-    table = table_of(declared)
-    if columns := _declared_columns(declared):
-        # Before the first batch looks what is known of the table.
-        schema.update_table(new_table(schema.naming.normalize_table_identifier(table), columns=list(columns.values())))
-    return ColumnarBatches(
-        table,
-        NESTING_OF_JSON if options.nested == "json" else declared.merged.get("max_table_nesting"),
-        stream.is_over,
-        hashed_rows=mode.name == "scd2",
-        keys=[tuple(path.split(".")) for path in options.key_paths],
-        stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
-        note=lambda name, value: progress.notes.update({name: value}),
-    )
-
-
-def table_of(declared: DeclaredResource) -> str:
-    """The table of a resource, as the declaration calls it."""
-    return str(declared.merged.get("table_name") or declared.name)
-
-
-def key_columns(options: SourceOptions, schema: Schema) -> list[str]:
-    """The columns of the key, under the names that dlt gives them: under another one it would warn of two columns."""
-    return [name_of_dlt(schema.naming, tuple(path.split("."))) for path in options.key_paths]
-
-
-def _declared_columns(declared: DeclaredResource) -> dict[str, TColumnSchema]:
-    columns = declared.merged.get("columns")
-    return dict(ensure_table_schema_columns(columns)) if columns else {}
-
-
-def _columns(key: list[str], mode: SyncMode) -> dict[str, TColumnSchema]:
-    # Said in each mode: a key that an earlier load in another mode left in the table's schema would still count.
-    columns: list[TColumnSchema] = [
-        {"name": column, "primary_key": not mode.stamps_rows, "nullable": mode.stamps_rows} for column in key
-    ]
-    if mode.stamps_rows:
-        # Nullable: the table may hold rows of other modes, and a column that may not be null cannot be added to it.
-        columns.append({"name": RUN_COLUMN, "data_type": "text", "merge_key": True, "nullable": True})
-    return {str(column["name"]): column for column in columns}
