@@ -26,6 +26,7 @@ test: $(DEV_STAMP) ## run the tests; REQUIRE_SERVICES=1 fails where PostgreSQL o
 
 bench: $(DEV_STAMP) ## the benchmarks, as Markdown tables: this project beside other tools (an hour)
 	@$(VENV)/bin/python -m benchmarks.run --full $(BENCH_ARGS)
+	@$(VENV)/bin/python -m benchmarks.paging
 
 bench-quick: $(DEV_STAMP) ## the first of them: 10,000 records, once (two minutes)
 	@$(VENV)/bin/python -m benchmarks.run --repeats 1 $(BENCH_ARGS)

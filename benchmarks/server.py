@@ -2,6 +2,9 @@
 
     python -m benchmarks.server PORT --records 100000 --latency-ms 50 --error-percent 2 --requests-per-second 20
 
+Any path but these is the collection by offset; `/v1/pages` has it by page number (from 1), `/v1/links` by a link to the next page, and
+`/v1/parents` and `/v1/parents/<id>/datasets` have as many parents as the collection has pages, each with one page of it.
+
 `/stats` answers with the number of requests since it was last asked.
 """
 
@@ -59,17 +62,40 @@ class Api:
             self._requests += 1
             if self._latency_seconds:
                 await asyncio.sleep(self._latency_seconds)
-            offset = int(dict(parse_qsl(scope["query_string"].decode())).get("offset", 0))
+            query = dict(parse_qsl(scope["query_string"].decode()))
+            offset, body = self._answer(scope["path"], query)
             status = self._status(offset)
-            body = self._page(offset) if status == 200 else b"{}"
+            body = body if status == 200 else b"{}"
             headers = [(b"retry-after", b"1")] if status != 200 else []
         headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _page(self, offset: int) -> bytes:
+    def _answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """The offset that is asked for, and what is there."""
+        kind = path.removeprefix("/v1/").split("/")
+        if kind[0] == "parents" and len(kind) == 1:
+            return int(query.get("offset", 0)), self._parents(int(query.get("offset", 0)))
+        if kind[0] == "parents":
+            offset = int(kind[1]) * PAGE_SIZE if not int(query.get("offset", 0)) else len(self._records)
+            return offset, self._page(offset, b'],"total":%d}' % len(self._records[offset : offset + PAGE_SIZE]))
+        if kind[0] == "pages":
+            offset = (int(query.get("page", 1)) - 1) * PAGE_SIZE
+            return offset, self._page(offset)
+        offset = int(query.get("offset", 0))
+        following = offset + PAGE_SIZE
+        if kind[0] == "links" and following < len(self._records):
+            return offset, self._page(offset, b'],"next":"/v1/links?offset=%d"}' % following)
+        return offset, self._page(offset, b'],"next":null}' if kind[0] == "links" else None)
+
+    def _page(self, offset: int, end: bytes | None = None) -> bytes:
         # Any offset: pages may overlap.
-        return b'{"data":[' + b",".join(self._records[offset : offset + PAGE_SIZE]) + self._end
+        return b'{"data":[' + b",".join(self._records[offset : offset + PAGE_SIZE]) + (end or self._end)
+
+    def _parents(self, offset: int) -> bytes:
+        count = -(-len(self._records) // PAGE_SIZE)
+        rows = [{"id": number} for number in range(offset, min(offset + PAGE_SIZE, count))]
+        return orjson.dumps({"data": rows, "total": count})
 
     def _status(self, offset: int) -> int:
         if self._per_second:
