@@ -13,6 +13,7 @@ And the memory that DuckDB takes is what it may take, 80 % of the machine's, not
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb as database
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
@@ -23,6 +24,7 @@ from dlt.destinations.impl.duckdb.factory import duckdb
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from include.load import sql
+from include.load.interrupted import InterruptedClient
 from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 
@@ -68,8 +70,23 @@ class StatementsJob(_WithAllMemoryIfNeeded, ProvenStatementsJob):
     """The merge or the replacement."""
 
 
+class InterruptedSqlClient(InterruptedClient, DuckDbSqlClient):
+    """dlt's SQL client, whose statements can be interrupted."""
+
+    def interrupt(self) -> None:
+        """What this connection runs now fails."""
+        self.native_connection.interrupt()
+
+
 class LeanClient(MadeAgain, DuckDbClient):
     """dlt's client with jobs of our own for Parquet files and for statements."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        of_dlt = self.sql_client
+        self.sql_client = InterruptedSqlClient(
+            of_dlt.dataset_name, of_dlt.staging_dataset_name, of_dlt.credentials, of_dlt.capabilities
+        )
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 
+from include.load.termination import interruptible
 from include.load.waiting import waiting_for
 
 # hashtextextended: the 64-bit key that an advisory lock takes.
@@ -26,10 +27,12 @@ def session(credentials: Any) -> Iterator[Any]:
     advisory locks. `credentials` are dlt's.
     """
     connection = psycopg2.connect(credentials.to_native_representation())
+    leave = interruptible(connection.cancel)
     try:
         connection.autocommit = True
         yield connection.cursor()
     finally:
+        leave()
         connection.close()
 
 
