@@ -27,6 +27,7 @@ from include.load import sql
 from include.load.interrupted import InterruptedClient
 from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
+from include.load.termination import Terminated
 
 MEMORY_AT_FIRST = "100MB"
 
@@ -76,6 +77,19 @@ class InterruptedSqlClient(InterruptedClient, DuckDbSqlClient):
     def interrupt(self) -> None:
         """What this connection runs now fails."""
         self.native_connection.interrupt()
+
+    @contextmanager
+    def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """dlt's. DuckDB asks Python for signals, and puts what a handler has raised below a RuntimeError of its own."""
+        try:
+            with super().execute_query(query, *args, **kwargs) as cursor:
+                yield cursor
+        except RuntimeError as error:
+            if isinstance(error.__cause__, Terminated):
+                # Other threads still work on it, and to close the connection would wait for them.
+                self.interrupt()
+                raise error.__cause__ from None
+            raise
 
 
 class LeanClient(MadeAgain, DuckDbClient):
