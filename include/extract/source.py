@@ -19,7 +19,7 @@ from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
 
 from include.apis.datasets import Resource
 from include.configure.options import SourceOptions, json_path
-from include.decide.cursor import format_instant, parse_cursor
+from include.decide.cursor import format_instant, format_start, parse_cursor
 from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SYNC_MODES, SyncMode
 from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
@@ -182,7 +182,7 @@ def _window_params(options: SourceOptions, window: LoadWindow | None) -> dict[st
         return {}
     params: dict[str, str | int] = {}
     if options.start_param and window.start is not None:
-        params[options.start_param] = format_instant(window.start, options.cursor_format, "start")
+        params[options.start_param] = format_start(window.start, options.cursor_format)
     if options.end_param:
         params[options.end_param] = format_instant(window.end, options.cursor_format, "end")
     return params
