@@ -142,7 +142,7 @@ class SideBySideClient(MadeAgain, PostgresClient):
 
     @contextmanager
     def _tables_locked(self) -> Iterator[None]:
-        with locks.session(self.sql_client.credentials) as cursor:
+        with locks.transaction(self.sql_client.credentials) as cursor:
             locks.lock(cursor, f"ddl {self.sql_client.dataset_name}")
             yield
 
