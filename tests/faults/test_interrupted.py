@@ -14,7 +14,8 @@ from include.load.destinations.duckdb.client import lean_duckdb
 from include.load.destinations.mysql.client import one_step_mysql
 from include.load.destinations.sqlite.client import proven_sqlite
 from tests.faults.test_killed_in_the_last_job import SETTINGS, records
-from tests.support import interrupted_load
+from tests.support import held_load
+from tests.support.held_load import HeldLoad
 from tests.support.killed_load import Load
 from tests.support.mariadb import database
 
@@ -74,29 +75,22 @@ def _sqlite(home: Path) -> Place:
     return "sqlite", load, query, lambda: [file.name for file in home.glob("*staging*")]
 
 
-@pytest.mark.parametrize("where", ["in a job", "in the main thread"])
+@pytest.mark.parametrize("where", [held_load.SLOW_IN_A_JOB, held_load.SLOW_IN_THE_MAIN_THREAD])
 def test_a_statement_is_interrupted(place: Place, tmp_path: Path, where: str) -> None:
     kind, load, query, staged = place
-    reached = tmp_path / "reached"
-    first = interrupted_load.start(load(1), kind, "nowhere", reached)
-    first.join()
-    assert first.exitcode == 0
+    assert held_load.run(load(1), kind, tmp_path) == 0
     content = "SELECT version, count(*) FROM {0}.datasets GROUP BY version"
     assert [tuple(row) for row in query(content)] == [(1, 20)]
-    process = interrupted_load.start(load(2), kind, where, reached)
-    deadline = time.monotonic() + 60
-    while not reached.exists():
-        assert process.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    held = HeldLoad(load(2), kind, where, tmp_path)
+    held.wait()
     # The statement has begun.
     time.sleep(0.3)
     began = time.monotonic()
-    process.terminate()
-    process.join(SECONDS)
+    held.process.terminate()
+    held.process.join(SECONDS)
     took = time.monotonic() - began
-    process.kill()
+    held.process.kill()
     assert took < SECONDS
-    assert process.exitcode == 0, "it did not end in order"
+    assert held.process.exitcode == 0, "it did not end in order"
     assert staged() == []
     assert [tuple(row) for row in query(content)] == [(1, 20)]

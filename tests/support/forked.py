@@ -5,7 +5,7 @@ import multiprocessing
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
     [
-        "tests.support.interrupted_load",
+        "tests.support.held_load",
         "tests.support.killed_load",
         "dlt",
         "duckdb",
