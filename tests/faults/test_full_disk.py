@@ -44,9 +44,16 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-@pytest.mark.parametrize("mode", ["merge", "replace", "scd2"])
-@pytest.mark.parametrize("where", [held_load.BEFORE_THE_LAST_JOB, held_load.BEFORE_THE_COMMIT])
-def test_duckdb(small_disk: Path, tmp_path: Path, where: str, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "where"),
+    [
+        ("replace", held_load.BEFORE_THE_LAST_JOB),
+        ("merge", held_load.BEFORE_THE_COMMIT),
+        ("replace", held_load.BEFORE_THE_COMMIT),
+        ("scd2", held_load.BEFORE_THE_COMMIT),
+    ],
+)
+def test_duckdb(small_disk: Path, tmp_path: Path, mode: str, where: str) -> None:
     file = small_disk / "warehouse.duckdb"
 
     def load(version: int) -> Load:

@@ -5,7 +5,6 @@ In: nothing, or the server that the pooler stands before. Out: a URL without a d
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -77,7 +76,7 @@ def pgbouncer(server: str) -> Iterator[str]:
             _wait_for(port)
             yield place._replace(netloc=f"{place.username}@127.0.0.1:{port}").geturl()
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(10)
 
 
