@@ -3,8 +3,11 @@
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from include.apis.names import REPORTS_TABLE
 from include.load.known_table import is_gone
+from include.report.history import read_reports, write_report
 from tests.faults.test_proven_before_the_commit import Place, place
+from tests.unit.test_report import REPORT
 
 __all__ = ["place"]
 
@@ -34,6 +37,18 @@ def test_what_was_removed_is_made_again(place: Place, removed: str) -> None:
         assert place.load("merge", range(5, 15), version).loaded_rows == 10
     assert place.query("SELECT count(*) FROM {0} WHERE version = 3") == [(10,)]
     assert place.query("SELECT count(*) FROM {1} WHERE value IN ('a 3', 'b 3')") == [(20,)]
+
+
+def test_a_history_that_was_removed_covers_nothing_and_begins_anew(place: Place) -> None:
+    place.load("merge", range(10))
+    write_report(REPORT, place.pipeline)
+    assert len(read_reports(place.pipeline, "datasets")) == 1
+    with place.pipeline.sql_client() as client:
+        client.execute_sql(f"DROP TABLE {client.make_qualified_table_name(REPORTS_TABLE)}")
+    for written in (0, 1):
+        place.begin()
+        assert len(read_reports(place.pipeline, "datasets")) == written
+        write_report(REPORT, place.pipeline)
 
 
 def test_a_first_load_that_was_killed_stands_in_nobodys_way(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
