@@ -13,6 +13,7 @@ import pytest
 from include.load.destinations.duckdb.client import lean_duckdb
 from tests.faults.test_killed_in_the_last_job import SETTINGS, records
 from tests.support import held_load
+from tests.support.cases import proves
 from tests.support.held_load import HeldLoad
 from tests.support.killed_load import Load
 
@@ -44,6 +45,11 @@ def fill(disk: Path) -> Path:
     return filler
 
 
+@proves(
+    "the disk is full, before the last job or before its commit",
+    "the run is red, the table is old or new, and the next run is green",
+    "DuckDB",
+)
 @pytest.mark.parametrize(
     ("mode", "where"),
     [

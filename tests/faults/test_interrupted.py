@@ -15,6 +15,7 @@ from include.load.destinations.mysql.client import one_step_mysql
 from include.load.destinations.sqlite.client import proven_sqlite
 from tests.faults.test_killed_in_the_last_job import SETTINGS, records
 from tests.support import held_load
+from tests.support.cases import proves
 from tests.support.held_load import HeldLoad
 from tests.support.killed_load import Load
 from tests.support.mariadb import database
@@ -75,6 +76,13 @@ def _sqlite(home: Path) -> Place:
     return "sqlite", load, query, lambda: [file.name for file in home.glob("*staging*")]
 
 
+@proves(
+    "SIGTERM during a statement",
+    "it is interrupted within 3 s; the table is as it was, and staging is gone",
+    "DuckDB",
+    "SQLite",
+    "MariaDB",
+)
 @pytest.mark.parametrize("where", [held_load.SLOW_IN_A_JOB, held_load.SLOW_IN_THE_MAIN_THREAD])
 def test_a_statement_is_interrupted(place: Place, tmp_path: Path, where: str) -> None:
     kind, load, query, staged = place

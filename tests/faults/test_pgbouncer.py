@@ -14,6 +14,7 @@ from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.left_over import MARK
 from tests.faults.test_killed_in_the_last_job import records
 from tests.support import held_load
+from tests.support.cases import proves
 from tests.support.held_load import HeldLoad
 from tests.support.killed_load import Load
 from tests.support.own_server import PGBOUNCER, is_missing, pgbouncer
@@ -39,6 +40,11 @@ def pooled(postgres_url: str) -> Iterator[tuple[str, Any]]:
             server.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@proves(
+    "loads overlap behind PgBouncer in transaction mode; a lock is lost",
+    "none drops the staging of a live one; what is dead and old goes",
+    "PostgreSQL",
+)
 @pytest.mark.postgres
 def test_two_loads_at_once(pooled: tuple[str, Any], tmp_path: Path) -> None:
     url, cursor = pooled

@@ -12,6 +12,7 @@ import pytest
 from include.load.destinations.postgres.client import side_by_side_postgres
 from tests.faults.test_killed_in_the_last_job import SETTINGS, records
 from tests.support import held_load
+from tests.support.cases import proves
 from tests.support.held_load import HeldLoad
 from tests.support.killed_load import Load
 from tests.support.own_server import PROGRAMS, OwnPostgres, is_missing, own_postgres
@@ -68,6 +69,11 @@ def of_version(version: int) -> list[Any]:
     return [(one["id"], version, [tag["name"] for tag in one["tags"]]) for one in records(version, nested=True)]
 
 
+@proves(
+    "the server crashes between staging and commit, and recovers",
+    "the run is red, a reader sees the old table all the while, the next run is green",
+    "PostgreSQL",
+)
 @pytest.mark.parametrize(
     "where", [held_load.BEFORE_THE_LAST_JOB, held_load.IN_THE_LAST_JOB, held_load.BEFORE_THE_COMMIT]
 )

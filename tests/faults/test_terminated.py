@@ -21,6 +21,7 @@ import pytest
 
 from tests.support.airflow_run import PROJECT
 from tests.support.api_server import HANG, ApiServer, Request, numbered
+from tests.support.cases import proves
 
 # What SIGTERM leaves of the five seconds before SIGKILL.
 SECONDS = 3
@@ -128,6 +129,11 @@ def second_page_hangs(request: Request) -> Any:
     return HANG if request.offset else None
 
 
+@proves(
+    "SIGTERM during the read, as an Airflow task",
+    "the task ends within 3 s; staging and temporary folder are gone",
+    "DuckDB",
+)
 def test_sigterm_ends_a_read_and_leaves_nothing(tmp_path: Path, api: ApiServer) -> None:
     api.script(second_page_hangs)
     with task(tmp_path, api) as started:
@@ -147,6 +153,11 @@ def test_sigterm_ends_a_read_and_leaves_nothing(tmp_path: Path, api: ApiServer) 
     assert not [name for name in schemas if "staging" in name]
 
 
+@proves(
+    "SIGKILL during the read, as an Airflow task",
+    "the next load on the machine removes the temporary folder, and no other",
+    "DuckDB",
+)
 def test_the_next_load_removes_what_sigkill_left_and_nothing_else(tmp_path: Path, api: ApiServer) -> None:
     api.script(second_page_hangs)
     with task(tmp_path, api) as killed:
@@ -177,6 +188,11 @@ WAITS = {
 }
 
 
+@proves(
+    "SIGTERM during a statement",
+    "it is interrupted within 3 s; the table is as it was, and staging is gone",
+    "PostgreSQL",
+)
 @pytest.mark.postgres
 @pytest.mark.parametrize("where", WAITS)
 def test_sigterm_ends_a_load_that_waits_in_the_database(
