@@ -25,6 +25,28 @@ _FIRST_EPOCH_MILLISECONDS = 10**11
 _ISO_8601 = re.compile(r"(?:\d{4}-\d\d-\d\d|\d{8})(?:[Tt ].*)?", re.ASCII)
 
 
+# The coarsest that an API which takes the format may compare by: records may have fewer digits than the parameter.
+_UNIT: dict[CursorFormat, timedelta] = {
+    "iso8601_z": timedelta(seconds=1),
+    "iso8601_offset": timedelta(seconds=1),
+    "date": timedelta(days=1),
+    "epoch_seconds": timedelta(seconds=1),
+    "epoch_milliseconds": timedelta(milliseconds=1),
+}
+
+
+def format_start(start: datetime, cursor_format: CursorFormat) -> str | int:
+    """The start of a window as an API is to be asked for it: one unit of the format earlier.
+
+    An API may mean "after" by its parameter, and would leave out the records at the start itself. Both ends of a window are
+    enforced by `LoadWindow.contains`: what comes too early is dropped. Raises as `format_instant` does.
+    """
+    exact = as_datetime(in_utc(start, "The instant"))
+    # The year 1 has no earlier one.
+    earlier = exact - min(_UNIT.get(cursor_format, timedelta()), exact - datetime.min.replace(tzinfo=UTC))
+    return format_instant(earlier, cursor_format, "start")
+
+
 def format_instant(instant: datetime, cursor_format: CursorFormat, side: Side) -> str | int:
     """`instant` (aware, else `ConfigurationError`) in UTC, as an API takes it for the `side` of a window.
 

@@ -5,16 +5,16 @@ parameters by itself and keeps no state. What of the answer lies in the window i
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from include.configure.choices import CursorFormat
-from include.decide.cursor import as_datetime, format_instant
+from include.decide.cursor import Side, as_datetime, format_instant, format_start
 from include.decide.window import LoadWindow
 
 # Before anything that an API has, and such that each format can write it.
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_OURS = ("parameter", "start_param", "end_param", "convert")
+_INSTANT, _DAY = timedelta(microseconds=1), timedelta(days=1)
 
 
 def for_window(declared: Mapping[str, Any], window: LoadWindow | None, cursor_format: CursorFormat) -> dict[str, Any]:
@@ -35,22 +35,29 @@ def for_window(declared: Mapping[str, Any], window: LoadWindow | None, cursor_fo
     }
 
 
-def _as_declared(example: Any, instant: datetime | None, cursor_format: CursorFormat, side: Any) -> Any:
+def _as_declared(example: Any, instant: datetime | None, cursor_format: CursorFormat, side: Side) -> Any:
     """`instant` as the declaration writes instants; as `cursor_format` says, where it gives no example."""
-    instant = instant or _BEGINNING
+    if instant is None:
+        return _as_declared(example, _BEGINNING, cursor_format, "end")
     match example:
         case datetime():
+            instant = instant - _INSTANT if side == "start" else instant
             return instant if example.tzinfo else instant.replace(tzinfo=None)
         case date():
-            return instant.date()
+            return (instant - _DAY).date() if side == "start" else (instant + _DAY - _INSTANT).date()
         case bool():
             pass
         case int() | float():
-            written = "epoch_milliseconds" if abs(example) >= 10**11 else "epoch_seconds"
-            return format_instant(instant, written, side)  # type: ignore[arg-type]
+            written: CursorFormat = "epoch_milliseconds" if abs(example) >= 10**11 else "epoch_seconds"
+            return _written(instant, written, side)
         case str():
-            return format_instant(instant, _format_of(example, cursor_format), side)
-    return format_instant(instant, cursor_format, side)
+            return _written(instant, _format_of(example, cursor_format), side)
+    return _written(instant, cursor_format, side)
+
+
+def _written(instant: datetime, cursor_format: CursorFormat, side: Side) -> str | int:
+    # One unit earlier for a start: an API may mean "after" by its parameter.
+    return format_start(instant, cursor_format) if side == "start" else format_instant(instant, cursor_format, side)
 
 
 def _format_of(text: str, otherwise: CursorFormat) -> CursorFormat:

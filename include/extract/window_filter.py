@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from include.configure.options import SourceOptions, json_path
-from include.decide.cursor import format_instant, parse_cursor
+from include.decide.cursor import format_instant, format_start, parse_cursor
 from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
 
@@ -20,7 +20,7 @@ def window_params(options: SourceOptions, window: LoadWindow | None) -> dict[str
         return {}
     params: dict[str, str | int] = {}
     if options.start_param and window.start is not None:
-        params[options.start_param] = format_instant(window.start, options.cursor_format, "start")
+        params[options.start_param] = format_start(window.start, options.cursor_format)
     if options.end_param:
         params[options.end_param] = format_instant(window.end, options.cursor_format, "end")
     return params

@@ -35,13 +35,14 @@ def place_of_its_own(
     yield
 
 
-def mark(client: Any) -> None:
-    """Make this run's place, with the mark in it."""
+def mark(client: Any, say_more: Callable[[str], None] = lambda _: None) -> None:
+    """Make this run's place, with the mark in it. `say_more` is called with the mark's name, in the same transaction."""
     with client.with_staging_dataset(), client.maybe_ddl_transaction():
         if not client.is_storage_initialized():
             client.sql_client.create_dataset()
         table = client.sql_client.make_qualified_table_name(MARK)
         client.sql_client.execute_sql(f"CREATE TABLE IF NOT EXISTS {table} (since TIMESTAMP)")
+        say_more(table)
 
 
 def sweep(client: Any, marked: Callable[[], Iterable[str]], drop: Callable[[str], None]) -> None:

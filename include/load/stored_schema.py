@@ -15,7 +15,6 @@ from dlt.common import json
 from dlt.common.destination.client import JobClientBase, StorageSchemaInfo, WithStateSync
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import bump_version_if_modified
-from dlt.destinations.job_client_impl import SqlJobClientBase
 
 # What versions up to 7782162 stored: a module of this project, which nobody else can import.
 _OUR_NORMALIZER = "include.lossless_normalizer"
@@ -59,14 +58,15 @@ def _newest(client: JobClientBase, schema_name: str | None) -> StorageSchemaInfo
 
 
 def _store(client: Any, info: StorageSchemaInfo, inserted_at: datetime) -> None:
-    if not isinstance(client, SqlJobClientBase):
-        # A folder or bucket: dlt has no public way that writes the schema alone.
+    columns: str | None = getattr(client, "version_table_schema_columns", None)
+    if columns is None:
+        # A folder or bucket, and what goes through SQLAlchemy; all have one writer. dlt has no public way that writes the schema alone.
         client._update_schema_in_storage(Schema.from_dict(json.loads(info.schema)))  # noqa: SLF001  # as said above
         return
     # Not `update_stored_schema`: it compares all tables, and PostgreSQL's reads the stored schema first.
     table = client.sql_client.make_qualified_table_name(client.schema.version_table_name)
     client.sql_client.execute_sql(
-        f"INSERT INTO {table}({client.version_table_schema_columns}) VALUES (%s, %s, %s, %s, %s, %s)",
+        f"INSERT INTO {table}({columns}) VALUES (%s, %s, %s, %s, %s, %s)",
         info.version,
         info.engine_version,
         inserted_at,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dlt
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from sqlglot import exp
 
 from include.apis.api import REPORTS_TABLE
@@ -120,7 +121,11 @@ def read_reports(pipeline: dlt.Pipeline, resource: str) -> list[LoadReport]:
         names = [name for name in _COLUMNS if name in known]
         columns = (exp.column(name, quoted=True) for name in names)
         query = exp.select(*columns).from_(exp.table_(REPORTS_TABLE, quoted=True)).where(of_resource)
-        rows = history.dataset()(query).fetchall()
+        try:
+            rows = history.dataset()(query).fetchall()
+        except DatabaseUndefinedRelation:
+            # Somebody has dropped it: the next report makes it again, and until then nothing is covered.
+            return []
         return [LoadReport(**dict(_as_written(zip(names, row, strict=True)))) for row in rows]
 
 

@@ -16,6 +16,7 @@ from include.apis.datasets import DATASETS
 from include.configure.settings import Settings
 from include.decide.sync_mode import SYNC_MODES
 from include.errors import ConfigurationError
+from include.load.destinations.postgres.staging import LONGEST_RUN_SECONDS
 from tests.support.airflow_run import DAGS, PROJECT, load_dag
 
 # A parse takes at most so many times that of an empty DAG file which imports dlt's helper.
@@ -90,7 +91,7 @@ def test_its_tasks_are_retried_and_end(dag: Any) -> None:
         assert (task.retries, task.retry_delay) == (3, timedelta(seconds=60))
         assert (task.retry_exponential_backoff, task.max_retry_delay) == (2.0, timedelta(hours=1))
         assert type(task.retry_policy).__name__ == "CausalRetryPolicy"
-        assert task.execution_timeout == timedelta(hours=6)
+        assert task.execution_timeout == timedelta(seconds=LONGEST_RUN_SECONDS) == timedelta(hours=6)
 
 
 def test_the_environment_sets_its_retries(monkeypatch: pytest.MonkeyPatch) -> None:

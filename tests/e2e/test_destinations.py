@@ -447,6 +447,8 @@ def test_what_killed_runs_left_is_removed_and_what_is_in_use_stays(
     for schema in (DEAD, ALIVE, *LIKE, *UNMARKED):
         table = "datasets" if schema in UNMARKED else MARK
         postgres.query(f'CREATE SCHEMA "{schema}"; CREATE TABLE "{schema}".{table} (id int)')
+        # It says when it was made: long ago.
+        postgres.query(f"COMMENT ON TABLE \"{schema}\".{table} IS '0'")
     api.records = numbered(3)
     with closing(psycopg2.connect(postgres_database)) as connection:
         connection.cursor().execute(LOCK, (ALIVE,))

@@ -233,14 +233,14 @@ def boundary_records(tick: timedelta) -> list[dict[str, Any]]:
     return [changed(number, instant) for number, instant in enumerate(instants, 1)]
 
 
-@pytest.mark.parametrize("api_does", ["half-open", "inclusive", "nothing", "more"])
+@pytest.mark.parametrize("api_does", ["half-open", "inclusive", "after", "nothing", "more"])
 def test_a_window_is_half_open_whatever_the_api_makes_of_it(
     deployment: Deployment, api: ApiServer, api_does: str
 ) -> None:
-    filters = api_does in ("half-open", "inclusive")
+    filters = api_does in ("half-open", "inclusive", "after")
     # The test's API compares texts.
     api.records = boundary_records(timedelta(seconds=1) if filters else timedelta(microseconds=1))
-    api.end_inclusive = api_does == "inclusive"
+    api.end_inclusive, api.start_exclusive = api_does == "inclusive", api_does == "after"
     params = {"start_param": "since", "end_param": "until"}
     if api_does == "nothing":
         params = {"start_param": "from", "end_param": "to"}
@@ -251,7 +251,7 @@ def test_a_window_is_half_open_whatever_the_api_makes_of_it(
     assert deployment.ids() == [2, 3, 4]
     assert deployment.reports("window_start", "window_end", "read_rows", "loaded_rows") == [(*SECOND, 3, 3)]
     if api_does != "more":
-        assert api.requests[0].query[params["start_param"]] == "2026-01-02T00:00:00Z"
+        assert api.requests[0].query[params["start_param"]] == "2026-01-01T23:59:59Z"
         assert api.requests[0].query[params["end_param"]] == "2026-01-03T00:00:00Z"
     assert "promised" in outcome.log
 
@@ -273,11 +273,12 @@ def test_neighbouring_windows_meet(deployment: Deployment, api: ApiServer) -> No
 @pytest.mark.parametrize(
     ("cursor_format", "start", "end"),
     [
-        ("iso8601_offset", "2026-01-02T00:00:00+00:00", "2026-01-02T12:00:00.500000+00:00"),
+        # The start is one unit earlier, for an API that excludes it.
+        ("iso8601_offset", "2026-01-01T23:59:59+00:00", "2026-01-02T12:00:00.500000+00:00"),
         # A window that ends within a day, a second: the API is asked for more, and the rest is left out here.
-        ("date", "2026-01-02", "2026-01-03"),
-        ("epoch_seconds", "1767312000", "1767355201"),
-        ("epoch_milliseconds", "1767312000000", "1767355200500"),
+        ("date", "2026-01-01", "2026-01-03"),
+        ("epoch_seconds", "1767311999", "1767355201"),
+        ("epoch_milliseconds", "1767311999999", "1767355200500"),
     ],
 )
 def test_the_api_gets_the_window_in_its_own_format(

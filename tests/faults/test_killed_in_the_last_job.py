@@ -17,6 +17,7 @@ from include.load.destinations.duckdb.client import lean_duckdb
 from include.load.destinations.mysql.client import one_step_mysql
 from include.load.destinations.postgres.client import side_by_side_postgres
 from tests.support import killed_load
+from tests.support.cases import proves
 from tests.support.killed_load import Load
 from tests.support.mariadb import Database
 
@@ -57,6 +58,11 @@ def tables(nested: bool) -> tuple[str, ...]:
     return ("datasets", "datasets__tags") if nested else ("datasets",)
 
 
+@proves(
+    "SIGKILL inside the last job, after a deletion or before the commit",
+    "the table is as it was, in each mode, with and without child tables; the next run is green",
+    "DuckDB",
+)
 @pytest.mark.parametrize(("mode", "nested"), CASES)
 def test_duckdb(tmp_path: Path, mode: str, nested: bool) -> None:
     file = tmp_path / "warehouse.duckdb"
@@ -76,6 +82,11 @@ def test_duckdb(tmp_path: Path, mode: str, nested: bool) -> None:
     stays_as_it_was(load, content, lambda: query("SELECT max(version) FROM datasets")[0][0])
 
 
+@proves(
+    "SIGKILL inside the last job, after a deletion or before the commit",
+    "the table is as it was, in each mode, with and without child tables; the next run is green",
+    "PostgreSQL",
+)
 @pytest.mark.postgres
 @pytest.mark.parametrize(("mode", "nested"), CASES)
 def test_postgres(postgres_url: str, tmp_path: Path, mode: str, nested: bool) -> None:
@@ -112,6 +123,11 @@ def test_postgres(postgres_url: str, tmp_path: Path, mode: str, nested: bool) ->
             connection.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@proves(
+    "SIGKILL inside the last job, after a deletion or before the commit",
+    "the table is as it was, in each mode, with and without child tables; the next run is green",
+    "SQLite",
+)
 @pytest.mark.parametrize(("mode", "nested"), CASES)
 def test_sqlite(tmp_path: Path, mode: str, nested: bool) -> None:
     def load(version: int) -> Load:
@@ -137,6 +153,11 @@ def test_sqlite(tmp_path: Path, mode: str, nested: bool) -> None:
     stays_as_it_was(load, content, lambda: query("SELECT max(version) FROM datasets")[0][0])
 
 
+@proves(
+    "SIGKILL inside the last job, after a deletion or before the commit",
+    "the table is as it was, in each mode, with and without child tables; the next run is green",
+    "MariaDB",
+)
 @pytest.mark.mysql
 @pytest.mark.parametrize(("mode", "nested"), CASES)
 def test_mariadb(mariadb: Database, tmp_path: Path, mode: str, nested: bool) -> None:

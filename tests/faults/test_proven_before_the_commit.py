@@ -25,6 +25,7 @@ from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.destinations.sqlite.client import proven_sqlite
 from include.load.known_table import known_table
 from include.load.proof import LoadProof, ProvenStatementsJob
+from tests.support.cases import proves
 from tests.support.mariadb import database
 
 pytestmark = pytest.mark.filterwarnings("ignore:Coercing Subquery object:sqlalchemy.exc.SAWarning")
@@ -62,7 +63,7 @@ class Place:
         proof = LoadProof(
             "datasets", SYNC_MODES[mode], "source", None, ReadProgress(ids=KeySet(range(read or len(numbers))))
         )
-        self.destination.proof = proof
+        self.destination.proofs = {proof.table: proof}
         hints = {"primary_key": None, "merge_key": "_run_id"} if mode == "append" else {"primary_key": "id"}
 
         @dlt.resource(name="datasets", write_disposition=SYNC_MODES[mode].write_disposition, **hints)
@@ -145,6 +146,7 @@ FAULTS = [
 ]
 
 
+@proves("rows or child rows are lost or doubled on their way", "the load is counted before its commit, and undone")
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_lost_or_doubled_undoes_the_merge(place: Place, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     place.load(mode, range(15))
@@ -169,6 +171,7 @@ def test_what_is_lost_or_doubled_undoes_the_merge(place: Place, monkeypatch: pyt
     assert place.load(mode, range(10), version=2).loaded_rows == 10
 
 
+@proves("the table has rows of other loads", "they count for nothing")
 @pytest.mark.parametrize("mode", MODES)
 def test_what_others_have_loaded_counts_for_nothing(place: Place, mode: str) -> None:
     place.load(mode, range(15))
@@ -177,6 +180,7 @@ def test_what_others_have_loaded_counts_for_nothing(place: Place, mode: str) -> 
     assert place.query("SELECT count(*) FROM {0}") == [(15 if mode in ("merge", "scd2") else 10,)]
 
 
+@proves("a version comes back that the history has closed", "it is valid again")
 def test_history_keeps_a_version_that_comes_back(place: Place) -> None:
     for version, loaded in ((1, 10), (2, 10), (2, 0), (1, 10)):
         assert place.load("scd2", range(10), version).loaded_rows == loaded

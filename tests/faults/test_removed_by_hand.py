@@ -3,14 +3,22 @@
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from include.apis.api import REPORTS_TABLE
 from include.load.known_table import is_gone
+from include.report.history import read_reports, write_report
 from tests.faults.test_proven_before_the_commit import Place, place
+from tests.support.cases import proves
+from tests.unit.test_report import REPORT
 
 __all__ = ["place"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Coercing Subquery object:sqlalchemy.exc.SAWarning")
 
 
+@proves(
+    "a table, a child table, a column or a table of dlt's is dropped by hand",
+    "the next run makes it again and is green",
+)
 @pytest.mark.parametrize(
     "removed",
     [
@@ -36,6 +44,20 @@ def test_what_was_removed_is_made_again(place: Place, removed: str) -> None:
     assert place.query("SELECT count(*) FROM {1} WHERE value IN ('a 3', 'b 3')") == [(20,)]
 
 
+@proves("`_load_reports` is dropped by hand", "it covers nothing, and the next run makes it again")
+def test_a_history_that_was_removed_covers_nothing_and_begins_anew(place: Place) -> None:
+    place.load("merge", range(10))
+    write_report(REPORT, place.pipeline)
+    assert len(read_reports(place.pipeline, "datasets")) == 1
+    with place.pipeline.sql_client() as client:
+        client.execute_sql(f"DROP TABLE {client.make_qualified_table_name(REPORTS_TABLE)}")
+    for written in (0, 1):
+        place.begin()
+        assert len(read_reports(place.pipeline, "datasets")) == written
+        write_report(REPORT, place.pipeline)
+
+
+@proves("the first load ever is killed", "the next run is green")
 def test_a_first_load_that_was_killed_stands_in_nobodys_way(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("dlt.destinations.job_client_impl.SqlLoadJob.run", _killed)

@@ -21,6 +21,7 @@ import pytest
 
 from tests.support.airflow_run import PROJECT
 from tests.support.api_server import HANG, ApiServer, Request, numbered
+from tests.support.cases import proves
 
 # What SIGTERM leaves of the five seconds before SIGKILL.
 SECONDS = 3
@@ -128,6 +129,11 @@ def second_page_hangs(request: Request) -> Any:
     return HANG if request.offset else None
 
 
+@proves(
+    "SIGTERM during the read, as an Airflow task",
+    "the task ends within 3 s; staging and temporary folder are gone",
+    "DuckDB",
+)
 def test_sigterm_ends_a_read_and_leaves_nothing(tmp_path: Path, api: ApiServer) -> None:
     api.script(second_page_hangs)
     with task(tmp_path, api) as started:
@@ -147,6 +153,11 @@ def test_sigterm_ends_a_read_and_leaves_nothing(tmp_path: Path, api: ApiServer) 
     assert not [name for name in schemas if "staging" in name]
 
 
+@proves(
+    "SIGKILL during the read, as an Airflow task",
+    "the next load on the machine removes the temporary folder, and no other",
+    "DuckDB",
+)
 def test_the_next_load_removes_what_sigkill_left_and_nothing_else(tmp_path: Path, api: ApiServer) -> None:
     api.script(second_page_hangs)
     with task(tmp_path, api) as killed:
@@ -171,19 +182,22 @@ def test_the_next_load_removes_what_sigkill_left_and_nothing_else(tmp_path: Path
         assert set(alive.folders()) == {unmarked, of_the_living}
 
 
-# In a job's thread the load ends in order. In the main thread a driver hears of no signal: the process ends.
 WAITS = {
-    "in a job": ("LOCK TABLE datasets_raw.datasets IN SHARE MODE", True),
-    "in the main thread": ("SELECT pg_advisory_lock(hashtextextended('ddl datasets_raw', 0))", False),
+    "in a job": "LOCK TABLE datasets_raw.datasets IN SHARE MODE",
+    "in the main thread": "SELECT pg_advisory_lock(hashtextextended('ddl datasets_raw', 0))",
 }
 
 
+@proves(
+    "SIGTERM during a statement",
+    "it is interrupted within 3 s; the table is as it was, and staging is gone",
+    "PostgreSQL",
+)
 @pytest.mark.postgres
 @pytest.mark.parametrize("where", WAITS)
 def test_sigterm_ends_a_load_that_waits_in_the_database(
     tmp_path: Path, api: ApiServer, postgres_url: str, where: str
 ) -> None:
-    statement, in_order = WAITS[where]
     name = f"datasets_test_{uuid.uuid4().hex[:12]}"
     url = urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
     place = urlsplit(url)
@@ -198,32 +212,31 @@ def test_sigterm_ends_a_load_that_waits_in_the_database(
                 assert first.end()["state"] == "success"
             with (
                 closing(psycopg2.connect(url)) as holder,
+                closing(psycopg2.connect(url)) as watching,
                 task(tmp_path, api, AIRFLOW_CONN_DATASETS_DESTINATION=destination) as second,
             ):
                 cursor = holder.cursor()
-                cursor.execute(f"{statement}; SELECT _dlt_load_id FROM datasets_raw.datasets")
+                cursor.execute(f"{WAITS[where]}; SELECT _dlt_load_id FROM datasets_raw.datasets")
                 before = cursor.fetchall()
-                with closing(psycopg2.connect(url)) as watching:
-                    watching.autocommit = True
-                    look = watching.cursor()
+                watching.autocommit = True
+                look = watching.cursor()
 
-                    def waits() -> bool:
-                        look.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-                        return bool(look.fetchone()[0])
+                def waits() -> bool:
+                    look.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                    return bool(look.fetchone()[0])
 
-                    wait_until(waits)
+                wait_until(waits)
                 seconds, ended = second.terminate()
                 assert seconds < SECONDS
-                assert (ended is not None) is in_order
+                assert ended is not None, "the statement was not interrupted: the process had to end by itself"
+                assert ended["reason"].startswith("SIGTERM ended the load: ")
                 assert second.folders() == []
+                look.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%staging%'")
+                assert look.fetchall() == []
+                # Nobody waits any more in the name of a load that is gone.
+                assert not waits()
                 holder.rollback()
                 cursor.execute("SELECT _dlt_load_id FROM datasets_raw.datasets")
                 assert cursor.fetchall() == before
-            with task(tmp_path, api, AIRFLOW_CONN_DATASETS_DESTINATION=destination) as third:
-                assert third.end()["state"] == "success"
-            with closing(psycopg2.connect(url)) as after:
-                cursor = after.cursor()
-                cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%staging%'")
-                assert cursor.fetchall() == []
         finally:
             server.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -72,7 +72,8 @@ class ApiServer:
     `records_at` and `total_at` are dotted paths in the body (`$`: the body is the list; None: no total is given).
     `key` is asked for as `key_param` in the query or as a header (`key_in`); None: everybody may read.
     `page_cap` is the largest page, whatever `limit` says. With `start_param` and `end_param` the records are
-    filtered by `cursor`, as texts, from start inclusive to end exclusive, or inclusive with `end_inclusive`.
+    filtered by `cursor`, as texts, from start inclusive to end exclusive, or the other way round with
+    `start_exclusive`, `end_inclusive`.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -88,6 +89,7 @@ class ApiServer:
     cursor: str = "updated_at"
     start_param: str | None = None
     end_param: str | None = None
+    start_exclusive: bool = False
     end_inclusive: bool = False
 
     def __post_init__(self) -> None:
@@ -177,7 +179,7 @@ class ApiServer:
         start = query.get(self.start_param) if self.start_param else None
         end = query.get(self.end_param) if self.end_param else None
         value = str(record.get(self.cursor)) if start or end else ""
-        if start is not None and value < start:
+        if start is not None and (value < start or (self.start_exclusive and value == start)):
             return False
         return end is None or value < end or (self.end_inclusive and value == end)
 

@@ -4,7 +4,6 @@ In: what to load, by dlt alone with the project's destinations and modes. Out: h
 nothing, as a killed process has nothing to say. Processes are forked from one that has imported everything.
 """
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -12,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__, "dlt", "duckdb", "psycopg2", "sqlalchemy", "include.load.destination"])
+from tests.support.forked import processes
 
 SEEN = "statements.txt"
 
@@ -37,7 +35,7 @@ def run(load: Load, killed_before: int | None = None) -> list[str]:
     """Run `load` to its end; or until the last job has executed `killed_before` statements. Its statements."""
     seen = load.home / SEEN
     seen.unlink(missing_ok=True)
-    process = _processes.Process(target=_run, args=(load, killed_before))
+    process = processes.Process(target=_run, args=(load, killed_before))
     process.start()
     process.join()
     assert process.exitcode == (0 if killed_before is None else -signal.SIGKILL), process.exitcode

@@ -1,6 +1,7 @@
 """What killed runs left behind in PostgreSQL: a name is never SQL, and what may not be dropped stops nobody."""
 
 import logging
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -41,10 +42,12 @@ def database(postgres_url: str) -> Iterator[Any]:
         server.execute(f"DROP ROLE {name}")
 
 
-def leave(cursor: Any, schema: str) -> None:
+def leave(cursor: Any, schema: str, hours_ago: float = 7) -> None:
     """What a run of ours would have left."""
     cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     cursor.execute(sql.SQL("CREATE TABLE {} (id int)").format(sql.Identifier(schema, MARK)))
+    made_at = sql.Literal(str(int(time.time() - hours_ago * 60 * 60)))
+    cursor.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(sql.Identifier(schema, MARK), made_at))
 
 
 def run(cursor: Any, home: Path, role: str) -> None:
@@ -91,12 +94,23 @@ def test_a_schema_of_another_role_is_a_log_line(
 def test_the_staging_of_a_live_run_is_left_alone(database: Any, dlt_home: Path) -> None:
     leave(database, DEAD)
     # As long as it lives, a run holds the lock that is named like its schema.
-    locks.lock(database, f"staging {DEAD}")
-    run(database, dlt_home, "postgres")
-    assert schemas(database) == {DEAD}
-    database.execute("SELECT pg_advisory_unlock_all()")
+    with closing(psycopg2.connect(database.connection.dsn)) as alive:
+        locks.lock(alive.cursor(), f"staging {DEAD}")
+        run(database, dlt_home, "postgres")
+        assert schemas(database) == {DEAD}
     run(database, dlt_home, "postgres")
     assert schemas(database) == set()
+
+
+def test_what_is_younger_than_any_run_may_be_is_left_alone(database: Any, dlt_home: Path) -> None:
+    """Its run may live, and have lost its lock."""
+    names = [f"datasets_raw_staging_{number:012x}" for number in range(1, 4)]
+    for name, hours_ago in zip(names, (6.01, 5.99, 7), strict=True):
+        leave(database, name, hours_ago)
+    # A mark that says no time.
+    database.execute(sql.SQL("COMMENT ON TABLE {} IS NULL").format(sql.Identifier(names[2], MARK)))
+    run(database, dlt_home, "postgres")
+    assert schemas(database) == set(names[1:])
 
 
 def test_a_name_is_never_sql(database: Any, dlt_home: Path) -> None:

@@ -198,6 +198,7 @@ def test_a_merge_waits_for_that_of_another_run(place: Place) -> None:
     with closing(psycopg2.connect(place.url)) as connection, ThreadPoolExecutor(1) as pool:
         connection.autocommit = True
         other = connection.cursor()
+        other.execute("BEGIN")
         # As another run does, from the first statement of its merge to the commit.
         locks.lock(other, 'table "datasets_raw"."datasets"')
         loading = pool.submit(contextvars.copy_context().run, run.load)
@@ -207,7 +208,7 @@ def test_a_merge_waits_for_that_of_another_run(place: Place) -> None:
             assert not loading.done()
             assert place.query("SELECT id, name FROM datasets") == [(1, "old")]
         finally:
-            other.execute("SELECT pg_advisory_unlock_all()")
+            other.execute("ROLLBACK")
         loading.result(timeout=60)
     assert place.query("SELECT id, name FROM datasets ORDER BY id") == [(1, "new"), (2, "new")]
 

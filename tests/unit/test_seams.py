@@ -27,6 +27,7 @@ from dlt.common.schema import Schema
 from dlt.destinations import job_client_impl, sql_jobs
 from dlt.destinations.impl.duckdb import factory as duckdb_factory
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dlt.destinations.impl.postgres import factory as postgres_factory
 from dlt.destinations.impl.postgres.postgres import PostgresClient
 from dlt.destinations.impl.sqlalchemy import factory as sqlalchemy_factory
@@ -67,7 +68,12 @@ from include.extract.response import ApiResponse
 from include.extract.session import ApiAdapter, ApiSession
 from include.extract.stream import PageStep
 from include.extract.transport import CurlAdapter
-from include.load.destinations.duckdb.client import LeanClient, _WithAllMemoryIfNeeded, lean_duckdb
+from include.load.destinations.duckdb.client import (
+    InterruptedSqlClient,
+    LeanClient,
+    _WithAllMemoryIfNeeded,
+    lean_duckdb,
+)
 from include.load.destinations.mysql.client import ExactKeys, OneStepClient, OneStepMerge, one_step_mysql
 from include.load.destinations.postgres.client import (
     SideBySideClient,
@@ -75,10 +81,12 @@ from include.load.destinations.postgres.client import (
     side_by_side_postgres,
 )
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
-from include.load.destinations.sqlite.client import ProvenClient, proven_sqlite
+from include.load.destinations.sqlite.client import proven_sqlite
+from include.load.interrupted import InterruptedClient
 from include.load.known_table import forget_keys
 from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
+from include.load.sqlalchemy_client import ProvenSqlalchemyClient
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
 
@@ -99,10 +107,13 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
         },
     ),
     (LeanClient, DuckDbClient, {"create_load_job"}),
-    (OneStepClient, SqlalchemyJobClient, {"create_load_job", "_create_merge_followup_jobs"}),
+    (ProvenSqlalchemyClient, SqlalchemyJobClient, {"create_load_job"}),
+    (OneStepClient, SqlalchemyJobClient, {"_create_merge_followup_jobs"}),
     # Stands before dlt's client of each.
     (MadeAgain, SqlJobClientBase, {"update_stored_schema"}),
-    (ProvenClient, SqlalchemyJobClient, {"create_load_job"}),
+    # Stands before dlt's SQL client of each.
+    (InterruptedClient, SqlClientBase, {"open_connection", "close_connection"}),
+    (InterruptedSqlClient, DuckDbSqlClient, {"execute_query"}),
     (ProvenStatementsJob, job_client_impl.SqlLoadJob, {"maybe_transaction"}),
     # Stands before dlt's factory of each.
     (ProvenDestination, reference.Destination, {"client", "destination_type"}),
@@ -183,7 +194,7 @@ def takes_the_same(ours: Any, base: Any) -> bool:
 
 
 def overridden_in(ours: type, base: type) -> set[str]:
-    return {name for name in vars(ours) if hasattr(base, name) and not name.startswith(("__", "_abc_"))}
+    return {name for name in vars(ours) if hasattr(base, name) and not name.startswith(("__", "_abc_", "_is_protocol"))}
 
 
 def test_overridden_methods_are_there_with_the_same_parameters() -> None:
@@ -200,6 +211,8 @@ def test_dlt_calls_what_is_overridden() -> None:
         "client.update_stored_schema(": load_utils,
         "client.create_load_job(": dlt_load,
         "client.get_stored_state(": state_sync,
+        "self.open_connection()": SqlClientBase.__enter__,
+        "self.close_connection()": SqlClientBase.__exit__,
         "self._get_column_hints_sql(": SqlJobClientBase._get_column_def_sql,
         "self._update_schema_in_storage(self.schema)": SqlJobClientBase._execute_schema_update_sql,
         "self._commit_schema_update(": SqlJobClientBase._update_schema_in_storage,
@@ -222,7 +235,10 @@ def test_a_factory_asks_for_its_client_and_its_capabilities() -> None:
         (side_by_side_postgres(_NOWHERE), SideBySideClient),
     ):
         configuration = factory.spec()._bind_dataset_name("seams")
-        assert type(factory.client(schema, configuration)) is client
+        made = factory.client(schema, configuration)
+        assert type(made) is client
+        # dlt's client makes its own SQL client; what asks it gets ours.
+        assert isinstance(made.sql_client, InterruptedClient)
     assert one_step_mysql(_NOWHERE_MYSQL).client_class is OneStepClient
     assert "client_class(" in inspect.getsource(reference.Destination.client)
     assert lean_duckdb("seams.duckdb").capabilities().loader_parallelism_strategy == "sequential"

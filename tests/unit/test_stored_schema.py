@@ -8,8 +8,9 @@ import json
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,13 +136,6 @@ REPORT = LoadReport(
 )
 
 
-def drop_all(url: str) -> None:
-    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-        for mode in MODES:
-            cursor.execute(f"DROP SCHEMA IF EXISTS {mode}_raw, {mode}_raw_staging CASCADE")
-    connection.close()
-
-
 @contextmanager
 def old_warehouse(kind: str, url: str, home: Path) -> Iterator[Warehouse]:
     """A copy of what commit 7782162 has left."""
@@ -150,13 +144,19 @@ def old_warehouse(kind: str, url: str, home: Path) -> Iterator[Warehouse]:
         file.write_bytes(gzip.decompress((HERE / "7782162.duckdb.gz").read_bytes()))
         yield Warehouse("duckdb", str(file))
         return
-    drop_all(url)
-    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute((HERE / "7782162.sql").read_text())
-    connection.close()
-    # dlt wants a password, also where the server does not.
-    yield Warehouse("postgres", url if urlsplit(url).password else url.replace("@", ":unused@"))
-    drop_all(url)
+    # A database of its own: its schemas have the names that the old version gave them.
+    name = f"datasets_test_{uuid.uuid4().hex[:12]}"
+    own = urlsplit(url)._replace(path=f"/{name}").geturl()
+    with closing(psycopg2.connect(url)) as server:
+        server.autocommit = True
+        server.cursor().execute(f"CREATE DATABASE {name}")
+        try:
+            with closing(psycopg2.connect(own)) as connection, connection:
+                connection.cursor().execute((HERE / "7782162.sql").read_text())
+            # dlt wants a password, also where the server does not.
+            yield Warehouse("postgres", own if urlsplit(own).password else own.replace("@", ":unused@"))
+        finally:
+            server.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass(frozen=True)

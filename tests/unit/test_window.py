@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from include.configure.choices import CursorFormat
 from include.decide import cursor as load_cursor
 from include.decide import window as load_window
-from include.decide.cursor import Side, format_instant, parse_cursor
+from include.decide.cursor import Side, format_instant, format_start, parse_cursor
 from include.decide.window import LoadWindow, NothingToLoad, coverage, form_window, parse_instant, run_window
 from include.errors import ConfigurationError, PermanentError, ResponseShapeError
 
@@ -405,11 +405,32 @@ def test_what_the_api_is_asked_for_contains_the_window_and_is_less_than_a_unit_w
     assert asked_end - instant < UNIT[cursor_format]
 
 
+@many
+@given(instant=instants, offset=offsets, cursor_format=st.sampled_from(get_args(CursorFormat)))
+def test_an_api_that_excludes_the_start_is_asked_for_one_unit_more(
+    instant: datetime, offset: timezone, cursor_format: CursorFormat
+) -> None:
+    asked = parse_cursor(format_start(instant.astimezone(offset), cursor_format))
+    # ISO 8601 has microseconds where there are some, but an API may keep whole seconds.
+    unit = max(UNIT[cursor_format], timedelta(seconds=1) if cursor_format.startswith("iso") else timedelta())
+    assert unit <= instant - asked < 2 * unit
+
+
+def test_the_start_of_all_years_is_asked_for_as_it_is() -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert format_start(first, "date") == "0001-01-01"
+    assert format_start(first + timedelta(hours=1), "iso8601_z") == "0001-01-01T00:59:59Z"
+
+
 def test_an_unknown_format_and_a_naive_instant_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="cursor_format"):
         format_instant(NOW, "iso", "start")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="time zone"):
         format_instant(NAIVE, "date", "start")
+    with pytest.raises(ConfigurationError, match="cursor_format"):
+        format_start(NOW, "iso")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="time zone"):
+        format_start(NAIVE, "date")
 
 
 # --- the cursor value of a record

@@ -13,6 +13,7 @@ And the memory that DuckDB takes is what it may take, 80 % of the machine's, not
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb as database
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
@@ -23,8 +24,10 @@ from dlt.destinations.impl.duckdb.factory import duckdb
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from include.load import sql
+from include.load.interrupted import InterruptedClient
 from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
+from include.load.termination import Terminated
 
 MEMORY_AT_FIRST = "100MB"
 
@@ -68,8 +71,36 @@ class StatementsJob(_WithAllMemoryIfNeeded, ProvenStatementsJob):
     """The merge or the replacement."""
 
 
+class InterruptedSqlClient(InterruptedClient, DuckDbSqlClient):
+    """dlt's SQL client, whose statements can be interrupted."""
+
+    def interrupt(self) -> None:
+        """What this connection runs now fails."""
+        self.native_connection.interrupt()
+
+    @contextmanager
+    def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """dlt's. DuckDB asks Python for signals, and puts what a handler has raised below a RuntimeError of its own."""
+        try:
+            with super().execute_query(query, *args, **kwargs) as cursor:
+                yield cursor
+        except RuntimeError as error:
+            if isinstance(error.__cause__, Terminated):
+                # Other threads still work on it, and to close the connection would wait for them.
+                self.interrupt()
+                raise error.__cause__ from None
+            raise
+
+
 class LeanClient(MadeAgain, DuckDbClient):
     """dlt's client with jobs of our own for Parquet files and for statements."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        of_dlt = self.sql_client
+        self.sql_client = InterruptedSqlClient(
+            of_dlt.dataset_name, of_dlt.staging_dataset_name, of_dlt.credentials, of_dlt.capabilities
+        )
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False

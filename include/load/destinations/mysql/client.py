@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest, LoadJob
+from dlt.common.destination.client import FollowupJobRequest
 from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema.typing import TColumnSchema
 from dlt.destinations.impl.sqlalchemy.configuration import SqlalchemyClientConfiguration
@@ -21,8 +21,9 @@ from dlt.destinations.impl.sqlalchemy.merge_job import SqlalchemyMergeFollowupJo
 from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
 from dlt.destinations.impl.sqlalchemy.type_mapper import MysqlVariantTypeMapper
 
-from include.load.made_again import MadeAgain
-from include.load.proof import ProvenDestination, ProvenStatementsJob
+from include.load import sql
+from include.load.proof import ProvenDestination
+from include.load.sqlalchemy_client import InterruptedSqlalchemyClient, ProvenSqlalchemyClient
 
 
 class ExactKeys(MysqlVariantTypeMapper):
@@ -58,16 +59,20 @@ class OneStepMerge(SqlalchemyMergeFollowupJob):
         )
 
 
-class OneStepClient(MadeAgain, SqlalchemyJobClient):
-    """dlt's client, with our merge and our job for it."""
+class KilledQueryClient(InterruptedSqlalchemyClient):
+    """dlt's SQL client, whose statements another connection can end."""
 
-    def create_load_job(
-        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
-    ) -> LoadJob:
-        """The job for the file."""
-        if ProvenStatementsJob.is_sql_job(file_path):
-            return ProvenStatementsJob(file_path)
-        return super().create_load_job(table, file_path, load_id, restore)
+    def interrupt(self) -> None:
+        """Have the server end what runs now; the connection stays."""
+        thread = sql.literal(int(self.of_the_driver.thread_id()), "mysql")
+        with self.engine.connect() as other:
+            other.exec_driver_sql(f"KILL QUERY {thread}")
+
+
+class OneStepClient(ProvenSqlalchemyClient):
+    """The client of both, with our merge."""
+
+    interrupted_client = KilledQueryClient
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
         for table in table_chain:

@@ -12,6 +12,7 @@ both insert them: neither transaction sees what the other deleted (ran; tests/sc
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import LoadJob, StateInfo
@@ -19,10 +20,12 @@ from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TSchemaTables
 from dlt.destinations.impl.postgres.factory import postgres
 from dlt.destinations.impl.postgres.postgres import PostgresClient
+from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
 from include.errors import TransientError
 from include.load.destinations.postgres import locks, newest
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
+from include.load.interrupted import InterruptedClient
 from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 from include.load.schema_union import check_collision, knows_all, union
@@ -31,8 +34,23 @@ from include.load.schema_union import check_collision, knows_all, union
 WITNESS = "_staged_rows_are_intact"
 
 
+class CancelledSqlClient(InterruptedClient, Psycopg2SqlClient):
+    """dlt's SQL client, whose statements can be cancelled."""
+
+    def interrupt(self) -> None:
+        """Ask the server to cancel what runs now."""
+        self.native_connection.cancel()
+
+
 class SideBySideClient(MadeAgain, PostgresClient):
     """dlt's client, with locks where PostgreSQL alone would let two runs collide."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        of_dlt = self.sql_client
+        self.sql_client = CancelledSqlClient(
+            of_dlt.dataset_name, of_dlt.staging_dataset_name, of_dlt.credentials, of_dlt.capabilities
+        )
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
         """Create the schema, or truncate this run's own staging tables."""
@@ -124,7 +142,7 @@ class SideBySideClient(MadeAgain, PostgresClient):
 
     @contextmanager
     def _tables_locked(self) -> Iterator[None]:
-        with locks.session(self.sql_client.credentials) as cursor:
+        with locks.transaction(self.sql_client.credentials) as cursor:
             locks.lock(cursor, f"ddl {self.sql_client.dataset_name}")
             yield
 

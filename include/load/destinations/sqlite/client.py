@@ -1,27 +1,27 @@
-"""dlt's SQLAlchemy destination for SQLite: a load is proven before its commit.
+"""dlt's SQLAlchemy destination for SQLite: a load is proven before its commit, and a statement can be interrupted.
 
-In: what dlt's own `sqlalchemy` destination takes. Out: the same destination, with jobs of our own for statements.
+In: what dlt's own `sqlalchemy` destination takes. Out: the same destination, with a client of ours.
 """
 
-from dlt.common.destination import PreparedTableSchema
-from dlt.common.destination.client import LoadJob
 from dlt.destinations.impl.sqlalchemy.factory import sqlalchemy
 from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
 
-from include.load.made_again import MadeAgain
-from include.load.proof import ProvenDestination, ProvenStatementsJob
+from include.load.proof import ProvenDestination
+from include.load.sqlalchemy_client import InterruptedSqlalchemyClient, ProvenSqlalchemyClient
 
 
-class ProvenClient(MadeAgain, SqlalchemyJobClient):
-    """dlt's client, with our job for statements."""
+class InterruptedSqliteClient(InterruptedSqlalchemyClient):
+    """dlt's SQL client, by SQLite's own way to interrupt."""
 
-    def create_load_job(
-        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
-    ) -> LoadJob:
-        """The job for the file."""
-        if ProvenStatementsJob.is_sql_job(file_path):
-            return ProvenStatementsJob(file_path)
-        return super().create_load_job(table, file_path, load_id, restore)
+    def interrupt(self) -> None:
+        """What this connection runs now fails."""
+        self.of_the_driver.interrupt()
+
+
+class ProvenClient(ProvenSqlalchemyClient):
+    """The client of both, for SQLite."""
+
+    interrupted_client = InterruptedSqliteClient
 
 
 class proven_sqlite(ProvenDestination, sqlalchemy):  # dlt names its destinations in lower case
