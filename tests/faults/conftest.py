@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support.mariadb import Database, database
-from tests.unit.conftest import dlt_home
+from tests.unit.conftest import _what_a_hint_means_is_worked_out_once, dlt_home
 
-__all__ = ["dlt_home"]
+__all__ = ["_what_a_hint_means_is_worked_out_once", "dlt_home"]
 
 
 @pytest.fixture

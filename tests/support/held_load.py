@@ -62,13 +62,16 @@ def run(load: Load, kind: str, signs: Path) -> int:
 
 def _run(load: Load, kind: str, where: str, reached: Path, go: Path) -> None:
     import dlt
+    import pytest
     from dlt.destinations.job_client_impl import SqlLoadJob
 
     from include.decide.sync_mode import SYNC_MODES
     from include.load.kinds import kinds
     from include.load.staging import staging
     from include.load.termination import Terminated, terminable
+    from tests.support.hints import remember_hints
 
+    remember_hints(pytest.MonkeyPatch())
     os.environ |= {
         "DLT_DATA_DIR": str(load.home),
         "RUNTIME__DLTHUB_TELEMETRY": "false",

@@ -44,10 +44,13 @@ def run(load: Load, killed_before: int | None = None) -> list[str]:
 
 def _run(load: Load, killed_before: int | None) -> None:
     import dlt
+    import pytest
     from dlt.destinations.job_client_impl import SqlLoadJob
 
     from include.decide.sync_mode import SYNC_MODES
+    from tests.support.hints import remember_hints
 
+    remember_hints(pytest.MonkeyPatch())
     os.environ |= {"DLT_DATA_DIR": str(load.home), "RUNTIME__DLTHUB_TELEMETRY": "false"}
 
     class Watched(list[str]):

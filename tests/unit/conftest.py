@@ -1,10 +1,8 @@
 """Fixtures for the layers below Airflow: dlt in a folder of its own, waits only recorded, nothing left behind."""
 
-import functools
 import logging
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +12,6 @@ import dlt
 import duckdb
 import pytest
 from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs import base_configuration
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.pipeline import LoadInfo, PipelineContext
 from dlt.extract import DltSource
@@ -29,6 +26,7 @@ from include.extract.completeness import PASSES, ReadProgress
 from include.extract.source import api_source
 from tests.support.api_server import ApiServer
 from tests.support.clock import RecordingClock
+from tests.support.hints import remember_hints
 
 DLT_SETTINGS = ("SOURCES__", "DATASETS__", "RUNTIME__", "DESTINATION__", "SCHEMA__", "NORMALIZE__", "LOAD__", "DLT_")
 
@@ -56,27 +54,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _what_a_hint_means_is_worked_out_once() -> Iterator[None]:
-    """dlt does so each time that it looks for a setting: a third of the time of a small load."""
     with pytest.MonkeyPatch.context() as patch:
-        for function in (base_configuration.is_secret_hint, base_configuration.extract_inner_hint):
-            remembered = _remembered(function)
-            for module in [module for name, module in sys.modules.items() if name.startswith("dlt.")]:
-                if vars(module).get(function.__name__) is function:
-                    patch.setattr(module, function.__name__, remembered)
+        remember_hints(patch)
         yield
-
-
-def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
-    known = functools.cache(function)
-
-    @functools.wraps(function)
-    def remembered(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return known(*args, **kwargs)
-        except TypeError:  # a hint that has no hash
-            return function(*args, **kwargs)
-
-    return remembered
 
 
 @contextmanager
