@@ -50,6 +50,8 @@ class SourceOptions(BaseConfiguration):
     page_size: int = 100
     overlap: bool = True
     """Offset pages overlap by one record, so that what moves between two of them is seen."""
+    read_twice: bool = False
+    """The collection is read a second time, and loaded only if both found exactly the same records."""
     offset_param: str = "offset"
     limit_param: str | None = "limit"
     """None: the size of a page is not sent."""

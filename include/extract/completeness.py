@@ -101,8 +101,14 @@ class WholeRead:
     """
 
     def __init__(
-        self, progress: ReadProgress, total_path: str | None, clock: Callable[[], float] = time.monotonic
+        self,
+        progress: ReadProgress,
+        total_path: str | None,
+        clock: Callable[[], float] = time.monotonic,
+        twice: bool = False,
     ) -> None:
+        """`twice`: one pass proves nothing by itself; a second one has to find exactly the same records."""
+        self.twice = twice
         self.progress = progress
         self._total_path = total_path
         self.clock = clock
@@ -300,6 +306,8 @@ class WholeRead:
         raise CollectionMoved(self._why_moved(rows, total), self.goes_on)
 
     def _is_whole(self, counted: int, same_as_before: bool) -> bool:
+        if self.twice and not same_as_before:
+            return False
         if not self._moves and not self._came_twice:
             # Less promised than met: the total is no count of this collection.
             return self.total is None or counted >= self.total

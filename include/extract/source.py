@@ -166,7 +166,7 @@ def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | 
         return RootStream(declared, read, None, process)
     parts = partial(_parts, session, options=read.options, ignored=ignored_by(declared))
     if parent is None:
-        whole = WholeRead(read.progress, read.options.total_path)
+        whole = WholeRead(read.progress, read.options.total_path, twice=read.options.read_twice)
         return RootStream(declared, read, paginator_of(read.options, parts(whole)), process)
     return ChildStream(declared, read, parent, parts, process)
 

@@ -54,7 +54,6 @@ def fill(disk: Path) -> Path:
     ("mode", "where"),
     [
         ("replace", held_load.BEFORE_THE_LAST_JOB),
-        ("merge", held_load.BEFORE_THE_COMMIT),
         ("replace", held_load.BEFORE_THE_COMMIT),
         ("scd2", held_load.BEFORE_THE_COMMIT),
     ],

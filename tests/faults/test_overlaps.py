@@ -24,7 +24,7 @@ from include.decide.sync_mode import SYNC_MODES
 from include.extract.completeness import ReadProgress
 from include.extract.key_set import KeySet
 from include.load.destinations.postgres.client import side_by_side_postgres
-from include.load.known_table import known_table
+from include.load.known_table import take_stored_schema
 from include.load.proof import LoadProof
 from tests.support.cases import proves
 
@@ -66,7 +66,7 @@ class Run:
         self.pipeline = dlt.pipeline(
             "datasets", destination=self._destination, dataset_name=dataset, pipelines_dir=str(home / name)
         )
-        known_table(self.pipeline, "datasets")
+        take_stored_schema(self.pipeline, "datasets")
         progress = ReadProgress(ids=KeySet(found))
         self._proof = LoadProof("datasets", SYNC_MODES[mode], "source", "version" if cursor else None, progress)
         hints = {"primary_key": None, "merge_key": "_run_id"} if mode == "append" else {"primary_key": "id"}

@@ -23,7 +23,7 @@ from include.load.destinations.duckdb.client import lean_duckdb
 from include.load.destinations.mysql.client import one_step_mysql
 from include.load.destinations.postgres.client import side_by_side_postgres
 from include.load.destinations.sqlite.client import proven_sqlite
-from include.load.known_table import known_table
+from include.load.known_table import known_table, take_stored_schema
 from include.load.proof import LoadProof, ProvenStatementsJob
 from tests.support.cases import proves
 from tests.support.mariadb import database
@@ -54,6 +54,7 @@ class Place:
         self.pipeline = dlt.pipeline(
             "datasets", destination=self.destination, dataset_name=self._dataset, pipelines_dir=str(home)
         )
+        take_stored_schema(self.pipeline, "datasets")
         self.known = known_table(self.pipeline, "datasets")
 
     def load(

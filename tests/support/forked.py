@@ -7,6 +7,7 @@ processes.set_forkserver_preload(
     [
         "tests.support.held_load",
         "tests.support.killed_load",
+        "tests.support.remembered",
         "dlt",
         "duckdb",
         "psycopg2",

@@ -68,7 +68,10 @@ def _run(load: Load, kind: str, where: str, reached: Path, go: Path) -> None:
     from include.load.kinds import kinds
     from include.load.staging import staging
     from include.load.termination import Terminated, terminable
+    from tests.support.remembered import worked_out_once
 
+    # Until the process ends.
+    worked_out_once().__enter__()
     os.environ |= {
         "DLT_DATA_DIR": str(load.home),
         "RUNTIME__DLTHUB_TELEMETRY": "false",

@@ -47,7 +47,10 @@ def _run(load: Load, killed_before: int | None) -> None:
     from dlt.destinations.job_client_impl import SqlLoadJob
 
     from include.decide.sync_mode import SYNC_MODES
+    from tests.support.remembered import worked_out_once
 
+    # Until the process ends.
+    worked_out_once().__enter__()
     os.environ |= {"DLT_DATA_DIR": str(load.home), "RUNTIME__DLTHUB_TELEMETRY": "false"}
 
     class Watched(list[str]):

@@ -133,7 +133,7 @@ class ProvenPaginator:
         """The pass is over: prove it, and hear what the last answer says of more."""
         self.read.end_pass()
         rows = self.read.rows
-        if not_proven:
+        if not_proven and not self.read.twice:
             self.read.progress.notes["not_proven"] = not_proven
         link = response.headers.get("Link", "")
         if place := says_more(answer.body, link, self.position_param or "", read_to):
