@@ -4,8 +4,6 @@ In: a declaration with the paginator, a double with a fault. Out: `whole` (all r
 `not seen`: green, and records are missing.
 """
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +85,16 @@ def declared(paginator: Any, **endpoint: Any) -> Api:
                 {
                     "name": "items",
                     "primary_key": "id",
-                    "endpoint": {"path": "items", "data_selector": "data", "paginator": paginator, **endpoint},
+                    "endpoint": {
+                        name: value
+                        for name, value in {
+                            "path": "items",
+                            "data_selector": "data",
+                            "paginator": paginator,
+                            **endpoint,
+                        }.items()
+                        if value is not None
+                    },
                 }
             ],
         },
@@ -130,7 +137,20 @@ def outcome(reader: Reader, kind: Kind, faults: Faults) -> str:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_what_is_found(reader: Reader, kind: Kind) -> None:
     for fault, faults in FAULTS.items():
-        print(kind.name, "|", fault, "|", outcome(reader, kind, faults), "|", len(reader.server.requests), "|", type(reader.failure).__name__, str(reader.failure)[:200])
-    got = reader.read(declared(kind.paginator), Paged(kind=kind.pages_by, total=kind.total), **kind.extra, max_parallel_requests=1)
+        print(
+            kind.name,
+            "|",
+            fault,
+            "|",
+            outcome(reader, kind, faults),
+            "|",
+            len(reader.server.requests),
+            "|",
+            type(reader.failure).__name__,
+            str(reader.failure)[:200],
+        )
+    got = reader.read(
+        declared(kind.paginator), Paged(kind=kind.pages_by, total=kind.total), **kind.extra, max_parallel_requests=1
+    )
     print(len(reader.server.requests), reader.failure)
     assert got == list(range(60))

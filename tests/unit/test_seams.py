@@ -47,7 +47,13 @@ from dlt.sources import rest_api
 from dlt.sources.helpers.requests import Session
 from dlt.sources.helpers.rest_client.auth import APIKeyAuth, OAuth2AuthBase
 from dlt.sources.helpers.rest_client.client import RESTClient
-from dlt.sources.helpers.rest_client.paginators import BasePaginator, OffsetPaginator, PageNumberPaginator
+from dlt.sources.helpers.rest_client.paginators import (
+    BasePaginator,
+    HeaderCursorPaginator,
+    JSONLinkPaginator,
+    OffsetPaginator,
+    PageNumberPaginator,
+)
 from dlt.sources.rest_api import config_setup
 from pyrate_limiter import InMemoryBucket, Limiter, Rate
 from requests.adapters import BaseAdapter
@@ -64,6 +70,7 @@ from include.extract.paginators.following import WholeFollowingPaginator
 from include.extract.paginators.offset import WholeOffsetPaginator
 from include.extract.paginators.page_number import WholePageNumberPaginator
 from include.extract.paginators.proven import ProvenPaginator
+from include.extract.paginators.references import CursorInHeaderPaginator, LinkPaginator
 from include.extract.request_budget import _ClockedBucket
 from include.extract.response import ApiResponse
 from include.extract.session import ApiAdapter, ApiSession
@@ -144,6 +151,8 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (CurlAdapter, BaseAdapter, {"send", "close"}),
     (ApiResponse, requests.Response, {"content", "json", "iter_content", "close"}),
     (_ClockedBucket, InMemoryBucket, {"now"}),
+    (LinkPaginator, JSONLinkPaginator, {"update_state"}),
+    (CursorInHeaderPaginator, HeaderCursorPaginator, {"update_state"}),
 ]
 
 # What we extend by values alone (settings, options, fields of a dataclass), or as the language says.
