@@ -16,6 +16,7 @@ import pendulum
 import pytest
 
 from include.apis.api import Api
+from include.configure.declaration import read_declaration
 from include.decide.window import LoadWindow
 from tests.apis.catalogues.ckan import Ckan
 from tests.apis.catalogues.datacite import DataCite
@@ -214,3 +215,28 @@ def test_an_own_paginator_or_step_is_short() -> None:
         begins = next(at for at, line in enumerate(lines) if line.startswith("def config()"))
         first = next((at for at, line in enumerate(lines[:begins]) if line.startswith(("class ", "def "))), begins)
         assert begins - first <= 20
+
+
+def test_the_page_lists_what_each_declaration_says() -> None:
+    found = {}
+    for case in CASES:
+        declared = read_declaration(case.api).resources[next(case.api.resource_names)]
+        options = declared.options
+        kind = options["paginator"]["type"] if isinstance(options["paginator"], dict) else "own"
+        total = "declared" if kind == "offset" and options["total_path"] else "none"
+        if any("total_path" in extra for extra in case.extras) and total == "none":
+            total = "option"
+        if kind == "page_number" and options["paginator"].get("total_path"):
+            total = "pages"
+        window = f"`{declared.incremental['cursor_path']}`" if declared.incremental else "none"
+        credentials = f"`{options['auth']}`" if options["auth"] != "none" else "none"
+        found[case.name] = [kind if kind == "own" else f"`{kind}`", total, window, credentials]
+
+    lines = [line.strip("| ").split(" | ") for line in (DOCS / "catalogues.md").read_text().splitlines()]
+    listed = {
+        cells[1].partition(".py]")[0].removeprefix("["): [*cells[2:5], cells[5].partition(",")[0]]
+        for cells in lines
+        if "](catalogues/" in "".join(cells[1:2])
+    }
+    assert listed == found
+    assert {path.stem for path in (DOCS / "catalogues").glob("*.py")} == set(listed)
