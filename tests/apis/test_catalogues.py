@@ -232,7 +232,7 @@ def test_the_page_lists_what_each_declaration_says() -> None:
         credentials = f"`{options['auth']}`" if options["auth"] != "none" else "none"
         found[case.name] = [kind if kind == "own" else f"`{kind}`", total, window, credentials]
 
-    lines = [line.strip("| ").split(" | ") for line in (DOCS / "catalogues.md").read_text().splitlines()]
+    lines = [line.strip("| ").split(" | ") for line in (DOCS / "catalogue-apis.md").read_text().splitlines()]
     listed = {
         cells[1].partition(".py]")[0].removeprefix("["): [*cells[2:5], cells[5].partition(",")[0]]
         for cells in lines
