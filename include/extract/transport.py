@@ -69,6 +69,7 @@ class CurlAdapter(BaseAdapter):
         it takes `TIMEOUTS_OF_A_REQUEST` times the latter at the most. Raises requests' connection errors and timeouts
         (transient), InvalidURL, ConfigurationError and TooLarge (permanent).
         """
+        assert request.method in ("GET", "POST"), "the API is only read; a POST is a search"
         assert request.url
         curl = self._handle()
         header_lines: list[bytes] = []
