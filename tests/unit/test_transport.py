@@ -268,7 +268,7 @@ BODIES: list[tuple[dict[str, Any], bytes, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "body", "content_type"), BODIES)
+@pytest.mark.parametrize(("given", "body", "content_type"), BODIES, ids=["json", "form", "bytes", "large", "empty"])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_search_sends_its_body_as_requests_would(
     session: requests.Session, method: str, given: dict[str, Any], body: bytes, content_type: str | None

@@ -220,11 +220,11 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         return self.param_name or self.param_body_path or ""
 
     def _ignored(self) -> ResponseShapeError:
-        begins = self.initial_value + 1
-        return ResponseShapeError(
-            f"{self._page()} is the first page again: the API seems to ignore `{self._param}`, or its pages begin with {begins}. Set "
-            f"`page_param` in the option `paginator` to the name that it knows, or `base_page` to {begins}."
-        )
+        ignores = f"{self._page()} is the first page again: the API seems to ignore `{self._param}`"
+        what_to_set = "Set `page_param` in the option `paginator` to the name that it knows"
+        if self.initial_value == 0:
+            return ResponseShapeError(f"{ignores}, or its pages begin with 1. {what_to_set}, or `base_page` to 1.")
+        return ResponseShapeError(f"{ignores}. {what_to_set}.")
 
     def _page(self) -> str:
         return f"The page at {self._path}, {self._param} {self.current_value},"
