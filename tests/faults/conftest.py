@@ -7,9 +7,6 @@ from typing import Any
 import pytest
 
 from tests.support.mariadb import Database, database
-from tests.unit.conftest import dlt_home
-
-__all__ = ["dlt_home"]
 
 
 @pytest.fixture

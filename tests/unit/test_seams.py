@@ -38,7 +38,9 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import extract, extractors
 from dlt.extract.hints import DltResourceHints
+from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 from dlt.extract.items_transform import ItemTransform, LimitItem
+from dlt.extract.pipe import Pipe
 from dlt.load import load as dlt_load
 from dlt.load import utils as load_utils
 from dlt.pipeline import state_sync
@@ -46,7 +48,13 @@ from dlt.sources import rest_api
 from dlt.sources.helpers.requests import Session
 from dlt.sources.helpers.rest_client.auth import APIKeyAuth, OAuth2AuthBase
 from dlt.sources.helpers.rest_client.client import RESTClient
-from dlt.sources.helpers.rest_client.paginators import BasePaginator, OffsetPaginator, PageNumberPaginator
+from dlt.sources.helpers.rest_client.paginators import (
+    BasePaginator,
+    HeaderCursorPaginator,
+    JSONLinkPaginator,
+    OffsetPaginator,
+    PageNumberPaginator,
+)
 from dlt.sources.rest_api import config_setup
 from pyrate_limiter import InMemoryBucket, Limiter, Rate
 from requests.adapters import BaseAdapter
@@ -63,6 +71,7 @@ from include.extract.paginators.following import WholeFollowingPaginator
 from include.extract.paginators.offset import WholeOffsetPaginator
 from include.extract.paginators.page_number import WholePageNumberPaginator
 from include.extract.paginators.proven import ProvenPaginator
+from include.extract.paginators.references import CursorInHeaderPaginator, LinkPaginator
 from include.extract.request_budget import _ClockedBucket
 from include.extract.response import ApiResponse
 from include.extract.session import ApiAdapter, ApiSession
@@ -153,6 +162,8 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (CurlAdapter, BaseAdapter, {"send", "close"}),
     (ApiResponse, requests.Response, {"content", "json", "iter_content", "close"}),
     (_ClockedBucket, InMemoryBucket, {"now"}),
+    (LinkPaginator, JSONLinkPaginator, {"update_state"}),
+    (CursorInHeaderPaginator, HeaderCursorPaginator, {"update_state"}),
 ]
 
 # What we extend by values alone (settings, options, fields of a dataclass), or as the language says.
@@ -482,6 +493,18 @@ def test_a_step_stands_behind_the_limit_and_sees_that_it_is_reached() -> None:
     assert seen == [(["a"], [False]), (["b"], [True])]
 
 
+def test_a_resource_without_its_incremental_step_gives_what_was_asked_for() -> None:
+    window = dlt.sources.incremental("at", initial_value="b", end_value="c")
+
+    def items(since: Any = window) -> Any:
+        yield [{"at": since.last_value}, {"at": "a"}, {"at": since.end_value}]
+
+    filtered, whole = dlt.resource(items, name="items"), dlt.resource(items, name="items")
+    whole._pipe.remove_by_type(Incremental, IncrementalResourceWrapper)
+    assert list(filtered) == [{"at": "b"}]
+    assert list(whole) == [{"at": "b"}, {"at": "a"}, {"at": "c"}]
+
+
 def test_a_schema_knows_the_names_of_dlts_own_columns() -> None:
     names: Any = Schema("seams").data_item_normalizer
     known = [
@@ -604,6 +627,10 @@ CHANGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
     (
         "test_a_step_stands_behind_the_limit_and_sees_that_it_is_reached",
         _new(LimitItem, "exhausted", property(lambda _: False, lambda *_: None)),
+    ),
+    (
+        "test_a_resource_without_its_incremental_step_gives_what_was_asked_for",
+        _with(Pipe, "remove_by_type", lambda *_: None),
     ),
     (
         "test_a_schema_knows_the_names_of_dlts_own_columns",

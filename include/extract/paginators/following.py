@@ -20,6 +20,11 @@ from include.extract.paginators.proven import ProvenPaginator, ReadParts
 NOT_PROVEN = "each page names the next one, so that the proof rests on the API's own order: a total, where it gives one, is compared"
 
 
+ONE_PAGE = "one page was read, which names neither a total nor a next page: that it is all is the declaration's word, or dlt's guess"
+# In a row: an API may look for records and find none for many pages (a filter behind its cursor), but not for ever.
+PAGES_WITHOUT_NEWS = 1000
+
+
 class WholeFollowingPaginator(ProvenPaginator, BasePaginator):
     """Follows `inner` until it names no next page, or one that brings nothing new."""
 
@@ -44,6 +49,7 @@ class WholeFollowingPaginator(ProvenPaginator, BasePaginator):
         self._asked = 0
         self._questions: set[str] = set()
         self._last_keys: tuple[Any, ...] = ()
+        self._without_news = 0
 
     def init_request(self, request: Request) -> None:
         """Begin at the beginning: a read, or another pass of one."""
@@ -75,12 +81,20 @@ class WholeFollowingPaginator(ProvenPaginator, BasePaginator):
             if keys == self._last_keys and not self.read.promise_is_met:
                 raise self._ignored()
             self.read.moved(self._asked, "brings nothing new, nor the end")
+        rows = self.read.rows
         self.read.take(self.page_of(self._asked, answer, response))
+        self._without_news = self._without_news + 1 if self.read.rows == rows else 0
         self._last_keys = keys or self._last_keys
         self._ask_inner(response, data)
         self._has_next_page = self._inner.has_next_page and not getattr(response, "is_nothing", False)
         if not self._has_next_page:
             self._end(response, answer)
+        elif self._without_news >= PAGES_WITHOUT_NEWS:
+            raise ResponseShapeError(
+                f"{self._page()} is the last of {PAGES_WITHOUT_NEWS} in a row that bring no new record, and it names a next one: the "
+                "read would never end. Nothing was loaded. If an empty page is the end, set `stop_after_empty_page` (of a `cursor`) or "
+                "`has_more_path` in the option `paginator`."
+            )
 
     def _ask_inner(self, response: Response, data: list[Any] | None) -> None:
         try:
@@ -101,7 +115,8 @@ class WholeFollowingPaginator(ProvenPaginator, BasePaginator):
             # Where an API says so itself, the cursor that it gives beside it is no next page.
             self.read.end_pass()
             return
-        self.end(response, answer, NOT_PROVEN if self._asked > 1 and self.read.total is None else "")
+        not_proven = NOT_PROVEN if self._asked > 1 else ONE_PAGE if self.kind == "single_page" else ""
+        self.end(response, answer, not_proven if self.read.total is None else "")
 
     def _ignored(self) -> ResponseShapeError:
         return ResponseShapeError(

@@ -15,6 +15,7 @@ from include.extract.paginators.following import WholeFollowingPaginator
 from include.extract.paginators.offset import WholeOffsetPaginator
 from include.extract.paginators.page_number import WholePageNumberPaginator
 from include.extract.paginators.proven import ReadParts
+from include.extract.paginators.references import CursorInHeaderPaginator, LinkPaginator
 
 # The page's own size is in `page_size`; dlt's stops after an empty page, which ours does anyway.
 _NOT_OF_OFFSET = ("stop_after_empty_page",)
@@ -48,6 +49,10 @@ def paginator_of(options: SourceOptions, parts: ReadParts, spawn: Any = None) ->
             return GuessedPaginator(parts, lambda guess, its: _guessed(options, guess, its), spawn)
         case "own":
             return WholeFollowingPaginator(parts, options.paginator, type(options.paginator).__name__, None, spawn)
+        case "json_link":
+            return WholeFollowingPaginator(parts, LinkPaginator(**fields), "json_link", None, spawn)
+        case "header_cursor":
+            return WholeFollowingPaginator(parts, CursorInHeaderPaginator(**fields), "header_cursor", None, spawn)
         case kind:
             inner: Any = create_paginator({"type": kind, **fields})  # type: ignore[arg-type]  # any of dlt's
             return WholeFollowingPaginator(parts, inner, kind, fields.get("has_more_path"), spawn)
