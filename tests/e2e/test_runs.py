@@ -94,7 +94,7 @@ def test_another_api_is_a_matter_of_options(deployment: Deployment, api: ApiServ
         ),
         (
             '{"conn_type": "http", "host": "http://127.0.0.1:9"}',
-            "Connection `datasets_api`: the field `password` is missing",
+            "put the key, the token or the password into the field `password` of the Airflow connection `datasets_api`",
         ),
         (
             '{"conn_type": "http", "host": "h", "password": "key", "extra": {"page_size": "many"}}',
