@@ -275,12 +275,19 @@ def test_a_cursor_that_never_ends_does(reader: Reader, monkeypatch: pytest.Monke
     assert len(reader.server.requests) == 20
 
 
-@pytest.mark.parametrize("paginator", ["single_page", "auto"])
-def test_one_page_without_a_word_of_others_is_noted(reader: Reader, paginator: str) -> None:
-    got = Case("", paginator, "offset").read(reader)
+@pytest.mark.parametrize(("paginator", "count"), [("single_page", 10), ("single_page", 7), ("auto", 7)])
+def test_one_page_without_a_word_of_others_is_noted(reader: Reader, paginator: str, count: int) -> None:
+    got = Case("", paginator, "offset", count=count).read(reader)
 
-    assert got == list(range(10))
+    assert got == list(range(count))
     assert "one page was read" in reader.loader.progress["items"].notes["not_proven"]
+
+
+def test_one_page_of_a_usual_size_that_nobody_has_declared_is_refused(reader: Reader) -> None:
+    assert Case("", "auto", "offset").read(reader) == []
+
+    assert isinstance(reader.failure, PermanentError)
+    assert "answered with 10 records, a usual size of a page" in str(reader.failure)
 
 
 def test_a_search_sends_its_body(reader: Reader) -> None:

@@ -11,9 +11,15 @@ from dlt.sources.helpers.rest_client.detector import PaginatorFactory
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
+from include.errors import ResponseShapeError
 from include.extract.paginators.proven import ProvenPaginator, ReadParts
 
 log = logging.getLogger(__name__)
+
+# What APIs give where nobody asks for a size, or where they cap it. An answer of just so many records may be the first page.
+PAGE_SIZES = frozenset(
+    {10, 15, 20, 25, 30, 40, 50, 60, 75, 80, 100, 120, 150, 200, 250, 300, 400, 500, 1000, 2000, 2500, 5000, 10000}
+)
 
 
 class GuessedPaginator(ProvenPaginator, BasePaginator):
@@ -46,6 +52,12 @@ class GuessedPaginator(ProvenPaginator, BasePaginator):
         if self._guessed is None:
             self._guess(response)
         self._guessed.update_state(response, data)
+        if self._guessed.kind == "single_page" and self.read.total is None and self.read.rows in PAGE_SIZES:
+            raise ResponseShapeError(
+                f"{self._path} answered with {self.read.rows} records, a usual size of a page, and says neither how many there are nor "
+                "where more are: nobody can tell whether that is everything. Nothing was loaded. Set the option `paginator`: to the "
+                "kind by which the API pages, or to `single_page` if that is all it has."
+            )
 
     def _guess(self, response: Response) -> None:
         paginator, _ = PaginatorFactory().create_paginator(response)
