@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from include.configure.choices import CursorFormat
-from include.decide.cursor import as_datetime, format_instant
+from include.decide.cursor import Side, as_datetime, format_instant
 from include.decide.window import LoadWindow
 
 # Before anything that an API has, and such that each format can write it.
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _OURS = ("parameter", "start_param", "end_param", "convert")
 
 
@@ -22,7 +22,7 @@ def for_window(declared: Mapping[str, Any], window: LoadWindow | None, cursor_fo
     beginning, now = declared.get("initial_value"), datetime.now(UTC)
     start = as_datetime(window.start) if window is not None and window.start is not None else None
     end = as_datetime(window.end) if window is not None else now
-    initial_value = _as_declared(beginning, start, cursor_format, "start")
+    initial_value = as_declared(beginning, start, cursor_format, "start")
     if start is None and beginning is not None:
         initial_value = beginning
     # What has no cursor is ours to judge; and a reading that stops early is none that can be proven.
@@ -30,24 +30,24 @@ def for_window(declared: Mapping[str, Any], window: LoadWindow | None, cursor_fo
     return {
         **rest,
         "initial_value": initial_value,
-        "end_value": _as_declared(beginning, end, cursor_format, "end"),
+        "end_value": as_declared(beginning, end, cursor_format, "end"),
         "on_cursor_value_missing": "include",
     }
 
 
-def _as_declared(example: Any, instant: datetime | None, cursor_format: CursorFormat, side: Any) -> Any:
-    """`instant` as the declaration writes instants; as `cursor_format` says, where it gives no example."""
-    instant = instant or _BEGINNING
+def as_declared(example: Any, instant: datetime | None, cursor_format: CursorFormat, side: Side) -> Any:
+    """`instant` (UTC; None: before anything) as the declaration writes instants; as `cursor_format` says, where it gives no example."""
+    instant = instant or BEGINNING
     match example:
         case datetime():
             return instant if example.tzinfo else instant.replace(tzinfo=None)
         case date():
-            return instant.date()
+            return date.fromisoformat(str(format_instant(instant, "date", side)))
         case bool():
             pass
         case int() | float():
-            written = "epoch_milliseconds" if abs(example) >= 10**11 else "epoch_seconds"
-            return format_instant(instant, written, side)  # type: ignore[arg-type]
+            written: CursorFormat = "epoch_milliseconds" if abs(example) >= 10**11 else "epoch_seconds"
+            return format_instant(instant, written, side)
         case str():
             return format_instant(instant, _format_of(example, cursor_format), side)
     return format_instant(instant, cursor_format, side)

@@ -37,6 +37,7 @@ from include.extract.processing import processing_of
 from include.extract.read import ResourceRead
 from include.extract.read_hook import ReadHook
 from include.extract.session import ApiSession, open_session
+from include.extract.slices import Slicing, slicing_of
 from include.extract.stream import ChildStream, RootStream, Stream
 from include.extract.window_filter import window_params
 from include.redaction import register, register_values
@@ -143,7 +144,9 @@ def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | 
     process = processing_of(declared.name, declared.merged.get("processing_steps") or ())
     if not declared.endpoint:
         return RootStream(declared, read, None, process)
-    parts = partial(_parts, session, options=read.options, ignored=_ignored(declared))
+    params = declared.endpoint.get("params")
+    slicing = slicing_of(read.options, read.window, declared.incremental, params)
+    parts = partial(_parts, session, options=read.options, ignored=_ignored(declared), slicing=slicing)
     if parent is None:
         whole = WholeRead(read.progress, read.options.total_path)
         return RootStream(declared, read, paginator_of(read.options, parts(whole)), process)
@@ -163,6 +166,7 @@ def _parts(
     *,
     options: SourceOptions,
     ignored: Sequence[Mapping[str, Any]] = (),
+    slicing: Slicing | None = None,
 ) -> ReadParts:
     is_one = options.paginator_kind in ("single_page", "auto")
     return ReadParts(
@@ -174,6 +178,8 @@ def _parts(
         ignored=ignored,
         fetch_ahead=session.fetch_ahead,
         on_end=partial(_end_read, session),
+        slicing=slicing,
+        on_slice_end=session.end_read,
     )
 
 

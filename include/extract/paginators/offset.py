@@ -89,8 +89,18 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         self._last_was_short = False
         self._refused: int | None = None
         self._is_over = False
+        self.gave_last_page_again = False
 
-    # --- asked by the prefetch
+    # --- asked by the prefetch, and by who reads in slices
+
+    def before(self, offset: int) -> int:
+        """How many records lie before `offset`."""
+        return offset - self.initial_value
+
+    @property
+    def page_length(self) -> int:
+        """How many records a page has here, as far as is known."""
+        return self._page_length
 
     def upcoming(self, offset: int) -> Iterable[int]:
         """The offsets that will be asked for after `offset`, as far as the pages so far tell and as may be read ahead."""
@@ -268,7 +278,8 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
             raise self._ignored()
         self.read.note_total(page.total)
         # The last page again is what some APIs give beyond the end. Between two pages it may as well be a shift.
-        is_last_again = self.read.repeats_last_page(keys) and (not self._overlaps or self.read.promise_is_met)
+        self.gave_last_page_again = self.read.repeats_last_page(keys)
+        is_last_again = self.gave_last_page_again and (not self._overlaps or self.read.promise_is_met)
         if not is_last_again and (keys or self._overlaps):
             self.read.moved(page.asked, "brings nothing new, nor the end")
         # What waited for this page goes on without it.

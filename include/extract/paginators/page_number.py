@@ -73,8 +73,18 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         self._is_over = False
         self._promised_pages: int | None = None
         self._pages_read = 0
+        self.gave_last_page_again = False
 
-    # --- asked by the prefetch
+    # --- asked by the prefetch, and by who reads in slices
+
+    def before(self, page: int) -> int:
+        """How many records lie before `page`."""
+        return (page - self.initial_value) * self._page_length
+
+    @property
+    def page_length(self) -> int:
+        """How many records a page has here, as far as is known."""
+        return self._page_length
 
     def upcoming(self, page: int) -> Iterable[int]:
         """The pages that will be asked for after `page`, as far as those so far tell and as may be read ahead."""
@@ -184,7 +194,8 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         if keys and keys == self._first_keys and not self.read.promise_is_met:
             raise self._ignored()
         # The last page again is what some APIs give beyond the end.
-        if keys and not self.read.repeats_last_page(keys):
+        self.gave_last_page_again = self.read.repeats_last_page(keys)
+        if keys and not self.gave_last_page_again:
             self.read.moved(page.asked, "brings nothing new, nor the end")
 
     def _end(self, response: Response, answer: Answer, stops_here: bool) -> None:
