@@ -4,7 +4,7 @@ In: the options, the window of the run, the declared `incremental`. Out: `Slicin
 halves it as far as what is written tells the halves apart. Sends nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -141,11 +141,6 @@ class _Declared(_Filter):
         if declared.get("parameter"):
             templates[declared["parameter"]] = "{incremental.start_value}"
         start_param, end_param = declared.get("start_param"), declared.get("end_param")
-        sides: list[Side] = []
-        if start_param or any(_has_place(text, _START_VALUES) for text in templates.values()):
-            sides.append("start")
-        if end_param or any(_has_place(text, _END_VALUES) for text in templates.values()):
-            sides.append("end")
         values = _Values(declared, options, start is None)
 
         def write(part: Slice) -> Params:
@@ -159,7 +154,14 @@ class _Declared(_Filter):
                 written[end_param] = None if part.end is None else last
             return written
 
-        super().__init__(frozenset(sides), write)
+        super().__init__(frozenset(_sides_of(declared, templates)), write)
+
+
+def _sides_of(declared: Mapping[str, Any], templates: Mapping[str, str]) -> Iterator[Side]:
+    if declared.get("start_param") or any(_has_place(text, _START_VALUES) for text in templates.values()):
+        yield "start"
+    if declared.get("end_param") or any(_has_place(text, _END_VALUES) for text in templates.values()):
+        yield "end"
 
 
 class _Values:
