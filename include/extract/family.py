@@ -10,6 +10,7 @@ from typing import Any
 
 import dlt
 from dlt.extract import DltResource, DltSource
+from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.stream import PageStep, Stream
@@ -36,6 +37,9 @@ class Family:
     ) -> None:
         """One resource. `hints`: what dlt knows of its table. `children`: the names of the resources that are read for its records."""
         resource = self._source.resources[name]
+        # dlt has filled the window in; which records lie in it is decided once, in `stream.py`. dlt would compare them as texts, and
+        # in columns finds no field of an object.
+        resource._pipe.remove_by_type(Incremental, IncrementalResourceWrapper)  # noqa: SLF001  # as said above
         stream.has_children = bool(children)
         resource.add_step(PageStep(stream))
         if not children:

@@ -37,7 +37,9 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract import extract, extractors
 from dlt.extract.hints import DltResourceHints
+from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 from dlt.extract.items_transform import ItemTransform, LimitItem
+from dlt.extract.pipe import Pipe
 from dlt.load import load as dlt_load
 from dlt.load import utils as load_utils
 from dlt.pipeline import state_sync
@@ -468,6 +470,18 @@ def test_a_step_stands_behind_the_limit_and_sees_that_it_is_reached() -> None:
     assert seen == [(["a"], [False]), (["b"], [True])]
 
 
+def test_a_resource_without_its_incremental_step_gives_what_was_asked_for() -> None:
+    window = dlt.sources.incremental("at", initial_value="b", end_value="c")
+
+    def items(since: Any = window) -> Any:
+        yield [{"at": since.last_value}, {"at": "a"}, {"at": since.end_value}]
+
+    filtered, whole = dlt.resource(items, name="items"), dlt.resource(items, name="items")
+    whole._pipe.remove_by_type(Incremental, IncrementalResourceWrapper)
+    assert list(filtered) == [{"at": "b"}]
+    assert list(whole) == [{"at": "b"}, {"at": "a"}, {"at": "c"}]
+
+
 def test_a_schema_knows_the_names_of_dlts_own_columns() -> None:
     names: Any = Schema("seams").data_item_normalizer
     known = [
@@ -590,6 +604,10 @@ CHANGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
     (
         "test_a_step_stands_behind_the_limit_and_sees_that_it_is_reached",
         _new(LimitItem, "exhausted", property(lambda _: False, lambda *_: None)),
+    ),
+    (
+        "test_a_resource_without_its_incremental_step_gives_what_was_asked_for",
+        _with(Pipe, "remove_by_type", lambda *_: None),
     ),
     (
         "test_a_schema_knows_the_names_of_dlts_own_columns",

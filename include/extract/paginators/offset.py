@@ -90,6 +90,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         self._refused: int | None = None
         self._is_over = False
         self.gave_last_page_again = False
+        self._came_again = False
 
     # --- asked by the prefetch, and by who reads in slices
 
@@ -247,10 +248,13 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         length = len(page.records)
         is_second = self._state is State.SECOND
         self._state = State.READING
+        came_again, self._came_again = self._came_again, False
         expected = self._overlaps and length > 0 and page.keys[0] == self.read.last_key
         if length == 0 or (not expected and self.read.is_known(page.keys)):
-            self._take_nothing_new(page, is_second)
+            self._take_nothing_new(page, is_second, came_again)
             return
+        if came_again:
+            self.read.moved(page.asked, "follows one that was the page before it again")
         brings_new = not self.read.is_known(page.keys)
         first = len(self._first_keys)
         leaves_gap = page.asked != first - self._overlaps
@@ -269,7 +273,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
             # A page that is shorter than the grid still fills its place in it.
             self.current_value += max(self._page_length, length)
 
-    def _take_nothing_new(self, page: Page, is_second: bool) -> None:
+    def _take_nothing_new(self, page: Page, is_second: bool, came_again: bool) -> None:
         keys = tuple(page.keys)
         if is_second and keys == self._first_keys and not self._overlaps:
             self._take_first_again(page)
@@ -280,7 +284,12 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         # The last page again is what some APIs give beyond the end. Between two pages it may as well be a shift.
         self.gave_last_page_again = self.read.repeats_last_page(keys)
         is_last_again = self.gave_last_page_again and (not self._overlaps or self.read.promise_is_met)
-        if not is_last_again and (keys or self._overlaps):
+        if is_last_again and not came_again and self.read.total is None and len(keys) >= self._page_length:
+            # For ever, if it is the end.
+            self._came_again = True
+            self.current_value += self._page_length
+            return
+        if not is_last_again and (keys or self._overlaps or came_again):
             self.read.moved(page.asked, "brings nothing new, nor the end")
         # What waited for this page goes on without it.
         self.read.take(Page(page.asked, (), (), None, page.answered_at))

@@ -74,6 +74,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         self._promised_pages: int | None = None
         self._pages_read = 0
         self.gave_last_page_again = False
+        self._came_again = False
 
     # --- asked by the prefetch, and by who reads in slices
 
@@ -183,26 +184,36 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
 
     def _take_next(self, page: Page) -> None:
         keys = tuple(page.keys)
+        came_again, self._came_again = self._came_again, False
         if keys and not self.read.is_known(keys):
+            if came_again:
+                self.read.moved(page.asked, "follows one that was the page before it again")
             self.read.take(page)
             self._pages_read += 1
             self._last_was_short = len(keys) < self._page_length
             self._page_length = max(self._page_length, len(keys))
             return
-        self._has_next_page = False
         self.read.note_total(page.total)
         if keys and keys == self._first_keys and not self.read.promise_is_met:
             raise self._ignored()
-        # The last page again is what some APIs give beyond the end.
-        self.gave_last_page_again = self.read.repeats_last_page(keys)
-        if keys and not self.gave_last_page_again:
+        # The last page again is what some APIs give beyond the end, and then they give it for ever.
+        self.gave_last_page_again = is_last_again = self.read.repeats_last_page(keys)
+        if is_last_again and not came_again and self._may_go_on(keys):
+            self._came_again = True
+            return
+        self._has_next_page = False
+        if (keys and not is_last_again) or (came_again and not keys):
             self.read.moved(page.asked, "brings nothing new, nor the end")
+
+    def _may_go_on(self, keys: tuple[Any, ...]) -> bool:
+        """`keys` are those of a full page, and nobody has said that it is the last."""
+        return self.read.total is None and len(keys) >= self._page_length and not self._all_pages_are_read()
 
     def _end(self, response: Response, answer: Answer, stops_here: bool) -> None:
         if self._promised_pages is not None and not stops_here and self.read.total is None:
             # A total of records, which many call `total`, is compared as one.
             promised = self._promised_pages
-            if self._pages_read < promised and self.read.rows < promised:
+            if self._pages_read < promised and promised != self.read.counted:
                 self.read.moved(self.current_value - 1, f"is the end, and the API promises {promised} pages")
         if stops_here:
             self.read.end_pass()
