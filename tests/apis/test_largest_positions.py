@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.extract.exceptions import ResourceExtractionError
 
 from include.apis.api import Api
 from include.decide.window import LoadWindow
@@ -25,35 +25,33 @@ from tests.support.api_loader import ApiLoader
 
 Config = dict[str, Any]
 
-DAY = "%Y-%m-%dT%H:%M:%SZ"
-
 
 def opendatasoft() -> tuple[Double, Config]:
     where = "modified>=date'{incremental.start_value}' AND modified<date'{incremental.end_value}'"
     endpoint = {
         "data_selector": "results",
-        "paginator": {"type": "offset", "limit": 100, "total_path": "total_count"},
+        "paginator": {"type": "offset", "limit": 20, "total_path": "total_count"},
         "params": {"where": where, "order_by": "dataset_id"},
         "incremental": {"cursor_path": "metas.default.modified", "initial_value": "2020-01-01T00:00:00Z"},
     }
-    return OpenDataSoft(), endpoint
+    return OpenDataSoft(count=260, position_cap=200), endpoint
 
 
 def zenodo() -> tuple[Double, Config]:
     endpoint = {
         "data_selector": "hits.hits",
         "paginator": {"type": "page_number", "base_page": 1, "page_param": "page"},
-        "params": {"size": 100, "q": "updated:[{incremental.start_value} TO {incremental.end_value}]"},
+        "params": {"size": 20, "q": "updated:[{incremental.start_value} TO {incremental.end_value}]"},
         "incremental": {"cursor_path": "updated", "initial_value": "2020-01-01T00:00:00Z"},
     }
-    return Zenodo(), endpoint
+    return Zenodo(count=260, record_cap=200), endpoint
 
 
 def datacite() -> tuple[Double, Config]:
     endpoint = {
         "data_selector": "data",
         "paginator": {"type": "page_number", "base_page": 1, "page_param": "page[number]"},
-        "params": {"page[size]": 100, "query": "updated:[{incremental.start_value} TO {incremental.end_value}]"},
+        "params": {"page[size]": 20, "query": "updated:[{incremental.start_value} TO {incremental.end_value}]"},
         "incremental": {
             "cursor_path": "attributes.updated",
             "initial_value": "2020-01-01T00:00:00Z",
@@ -61,17 +59,17 @@ def datacite() -> tuple[Double, Config]:
             "convert": lambda value: f"{value[:19]}Z",
         },
     }
-    return DataCite(), endpoint
+    return DataCite(count=260, record_cap=200), endpoint
 
 
 def gbif() -> tuple[Double, Config]:
     endpoint = {
         "data_selector": "results",
-        "paginator": {"type": "offset", "limit": 100, "total_path": "count"},
+        "paginator": {"type": "offset", "limit": 20, "total_path": "count"},
         "params": {"modifiedDate": "{incremental.start_value},{incremental.end_value}"},
         "incremental": {"cursor_path": "modified", "initial_value": "2020-01-01T00:00:00Z"},
     }
-    return Gbif(), endpoint
+    return Gbif(count=260, offset_cap=200), endpoint
 
 
 CATALOGUES = [opendatasoft, zenodo, datacite, gbif]
@@ -90,10 +88,8 @@ def connected(home: Path, server: DoubleServer, double: Double, endpoint: Config
     return loader.connect(server.url, auth="none", **extra)
 
 
-def loaded(loader: ApiLoader, double: Double, windows: Any = None) -> list[Any]:
-    loader.run(windows)
-    (column,) = {double.primary_key.replace(".", "__")}
-    return sorted(key for (key,) in loader.query(f'SELECT "{column}" FROM records'))
+def read(loader: ApiLoader, double: Double, windows: Any = None) -> list[Any]:
+    return sorted(at(record, double.primary_key) for record in loader.read(windows))
 
 
 def keys(double: Double) -> list[Any]:
@@ -101,8 +97,8 @@ def keys(double: Double) -> list[Any]:
 
 
 def refusal(loader: ApiLoader) -> str:
-    with pytest.raises(PipelineStepFailed) as caught:
-        loader.run()
+    with pytest.raises(ResourceExtractionError) as caught:
+        loader.read()
     return str(list(causes(caught.value))[-1])
 
 
@@ -112,14 +108,14 @@ def test_more_records_than_positions_are_loaded_whole(
     dlt_home: Path, server: DoubleServer, catalogue: Catalogue, says_so: bool
 ) -> None:
     double, endpoint = catalogue()
-    extra: Config = {"maximum_offset": 1000} if says_so else {}
+    extra: Config = {"maximum_offset": 200} if says_so else {}
     extra["total_path"] = TOTALS.get(catalogue.__name__)
     extra = {name: value for name, value in extra.items() if value is not None}
     loader = connected(dlt_home, server, double, endpoint, **extra)
-    assert loaded(loader, double) == keys(double)
+    assert read(loader, double) == keys(double)
     assert loader.progress["records"].passes == 1
     assert loader.progress["records"].notes["slices"] > 1
-    assert loader.progress["records"].promised_rows == 1200
+    assert loader.progress["records"].promised_rows == 260
     if says_so:
         # But for what OpenDataSoft counts one less.
         assert len(server.refused) <= 1
@@ -128,10 +124,10 @@ def test_more_records_than_positions_are_loaded_whole(
 def test_a_window_is_read_in_slices_of_it(dlt_home: Path, server: DoubleServer) -> None:
     double, endpoint = zenodo()
     start, end = datetime(2025, 1, 10, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC)
-    loader = connected(dlt_home, server, double, endpoint, maximum_offset=500, total_path="hits.total")
+    loader = connected(dlt_home, server, double, endpoint, maximum_offset=100, total_path="hits.total")
     inside = [one["id"] for number, one in enumerate(double.records) if start <= made_up.changed(number) < end]
-    assert len(inside) > 500
-    assert loaded(loader, double, {"records": LoadWindow(start, end)}) == inside  # type: ignore[arg-type]
+    assert len(inside) > 100
+    assert read(loader, double, {"records": LoadWindow(start, end)}) == inside  # type: ignore[arg-type]
     asked = {request.query["q"] for request in server.requests}
     assert all(text.split("[")[1][:10] >= "2025-01-10" and text.split("TO ")[1][:10] <= "2025-12-01" for text in asked)
 
@@ -146,7 +142,7 @@ def test_without_a_filter_the_sentence_says_what_to_set(
     total = TOTALS.get(catalogue.__name__)
     loader = connected(dlt_home, server, double, endpoint, **({"total_path": total} if total else {}))
     said = refusal(loader)
-    assert "the collection has 1200" in said
+    assert "the collection has 260" in said
     assert "set the options `cursor_path` and `start_param` and `end_param`" in said
 
 
@@ -155,10 +151,10 @@ def test_a_catalogue_without_a_total_or_an_end_of_its_filter_is_refused_with_a_s
 ) -> None:
     endpoint = {
         "data_selector": "$",
-        "paginator": {"type": "offset", "limit": 100, "total_path": None},
+        "paginator": {"type": "offset", "limit": 20, "total_path": None},
         "incremental": {"cursor_path": "modified_date", "start_param": "modified_since"},
     }
-    loader = connected(dlt_home, server, Figshare(), endpoint)
+    loader = connected(dlt_home, server, Figshare(count=260, offset_cap=200), endpoint)
     assert "has that many, or more" in (said := refusal(loader))
     assert "set the option `end_param`" in said
 
@@ -166,16 +162,16 @@ def test_a_catalogue_without_a_total_or_an_end_of_its_filter_is_refused_with_a_s
 def test_a_catalogue_without_any_filter_is_refused_with_a_sentence(dlt_home: Path, server: DoubleServer) -> None:
     endpoint = {
         "data_selector": "results",
-        "paginator": {"type": "offset", "limit": 100, "total_path": "resultSetSize"},
+        "paginator": {"type": "offset", "limit": 20, "total_path": "resultSetSize"},
     }
-    said = refusal(connected(dlt_home, server, SocrataCatalogue(), endpoint))
-    assert "gives at most 991 records of one question" in said
-    assert "the collection has 1200" in said
+    said = refusal(connected(dlt_home, server, SocrataCatalogue(count=260, position_cap=200), endpoint))
+    assert "gives at most 191 records of one question" in said
+    assert "the collection has 260" in said
 
 
 def test_many_records_of_one_instant_fail_with_its_bounds(dlt_home: Path, server: DoubleServer) -> None:
     double, endpoint = zenodo()
-    for record in double.records[100:]:
+    for record in double.records[20:]:
         record["updated"] = "2025-03-04T05:06:07+00:00"
     loader = connected(dlt_home, server, double, endpoint, total_path="hits.total")
     said = refusal(loader)
@@ -189,17 +185,25 @@ def test_what_changes_while_the_slices_are_read_is_found(dlt_home: Path, server:
 
     def change(_: Any) -> None:
         # Before its slice is read, and behind the one in which it was.
-        if len(server.requests) == 20:
+        if len(server.requests) == 8:
             last["updated"] = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
 
     server.script(change)
-    loader = connected(dlt_home, server, double, endpoint, maximum_offset=1000, total_path="hits.total")
+    loader = connected(dlt_home, server, double, endpoint, maximum_offset=200, total_path="hits.total")
     server.script(change)
-    assert loaded(loader, double) == keys(double)
+    assert read(loader, double) == keys(double)
 
 
 def test_a_record_that_no_slice_has_is_missed(dlt_home: Path, server: DoubleServer) -> None:
     double, endpoint = zenodo()
     double.faults = Faults(left_out=range(50, 51))
-    loader = connected(dlt_home, server, double, endpoint, maximum_offset=1000, total_path="hits.total")
+    loader = connected(dlt_home, server, double, endpoint, maximum_offset=200, total_path="hits.total")
     assert "promises" in refusal(loader)
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_slices_fill_the_table_in_each_mode(dlt_home: Path, server: DoubleServer, mode: str) -> None:
+    double, endpoint = gbif()
+    loader = connected(dlt_home, server, double, endpoint, sync_mode=mode)
+    loader.run()
+    assert [key for (key,) in loader.query("SELECT key FROM records ORDER BY ALL")] == keys(double)

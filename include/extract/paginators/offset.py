@@ -99,6 +99,11 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         return offset - self.initial_value
 
     @property
+    def overlaps(self) -> bool:
+        """Whether each page begins with the record that ended the one before."""
+        return self._overlaps
+
+    @property
     def page_length(self) -> int:
         """How many records a page has here, as far as is known."""
         return self._page_length

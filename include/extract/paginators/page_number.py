@@ -28,6 +28,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
     """Steps through the numbers until one brings nothing new."""
 
     kind = "page_number"
+    overlaps = False
 
     def __init__(
         self,

@@ -103,19 +103,27 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
     def settle(self, response: Response) -> Response:
         """An answer that says that positions end here is none of the paginator's."""
         settled: Response = self._inner.settled(response)
-        if settled.status_code in _BEYOND_THE_LARGEST and self._may_end_here():
-            self._is_refused = True
-            return nothing_there(response)
-        return settled
+        if response.status_code not in _BEYOND_THE_LARGEST or not self._may_end_here():
+            return settled
+        if settled is not response and not (self._hides_the_end() and self._halves()):
+            return settled
+        self._is_refused = True
+        return nothing_there(response)
 
     def _may_end_here(self) -> bool:
-        """Positions end at round numbers: there is one about here, and the API has, or may have, more."""
+        """Positions end at round numbers: there is one about here."""
         rows, length = self._inner.read.rows, self._inner.page_length
-        total = self._inner.read.total
-        has_more = rows < total if total is not None else self._inner.has_next_page
-        return bool(rows and has_more) and _has_round(
-            rows - length, self._inner.before(self._inner.current_value) + length
-        )
+        return bool(rows) and _has_round(rows - length, self._inner.before(self._inner.current_value) + length)
+
+    def _has_more(self) -> bool:
+        """The API has, or may have, more than was read."""
+        rows, total = self._inner.read.rows, self._inner.read.total
+        return bool(rows < total) if total is not None else True
+
+    def _hides_the_end(self) -> bool:
+        """All is read that was promised, but the page that would show it is none that the API gives."""
+        read = self._inner.read
+        return bool(self._inner.overlaps and read.promise_is_met and read.rows > self._inner.page_length)
 
     # --- an answer
 
@@ -139,7 +147,7 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         try:
             self._inner.update_state(response, data)
         except CollectionMoved:
-            if self._inner.gave_last_page_again and self._may_end_here():
+            if self._inner.gave_last_page_again and self._has_more() and self._may_end_here():
                 return self._end_positions()
             if self._slice is None:
                 raise
@@ -154,7 +162,9 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
     def _end_positions(self) -> bool:
         """The API gives no more than what it gave."""
         read = self._inner.read
-        self._reach = read.rows if self._reach is None else min(self._reach, read.rows)
+        # Where pages overlap, the last one begins before the end, and may not reach beyond it either.
+        reach = read.rows - self._inner.page_length * self._inner.overlaps
+        self._reach = reach if self._reach is None else min(self._reach, reach)
         self._is_at_end = True
         read.handed_on = [*read.handed_on, *read.let_go()]
         self._hand_on()
@@ -244,7 +254,7 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         )
 
     def _at_most(self) -> str:
-        return f"The API gives at most {self._reach if self._is_at_end else self._maximum} records of one question at {self._path}"
+        return f"The API gives at most {self._inner.read.rows if self._is_at_end else self._maximum} records of one question at {self._path}"
 
     def _how_many(self) -> str:
         total = self._inner.read.total
