@@ -124,7 +124,6 @@ def read(pages: int, quota: ApiQuota | None, says: Says, threads: int) -> tuple[
 
     ask()
     clock.run(*[thread] * threads)
-    print("took", clock.now - NOW, len(refused))
     return clock.now - NOW, len(refused)
 
 

@@ -150,6 +150,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         answer = self.reader.read(response, self._page(), nothing_is_fine)
         self._note_pages(answer.body)
         page = self.page_of(self.current_value, answer, response)
+        self.compare_total(page, self.read.total)
         if self._is_first:
             self._take_first(page, answer)
         else:

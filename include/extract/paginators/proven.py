@@ -130,6 +130,11 @@ class ProvenPaginator:
         answered_at = getattr(response, "answered_at", None) or self.read.clock()
         return Page(asked, answer.keys, answer.records, answer.total, answered_at)
 
+    def compare_total(self, page: Page, total_before: int | None) -> None:
+        """Of pages that do not overlap: a record that went moves one from a page that is not read yet to one that is read."""
+        if page.total is not None and total_before is not None and page.total < total_before:
+            self.read.moved(page.asked, "has a smaller total than one before it")
+
     def needs_no_second_question(self, answer: Answer) -> bool:
         """A child's first page, which tells by itself that it is all."""
         length = len(answer.records)

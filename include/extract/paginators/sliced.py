@@ -115,10 +115,10 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         rows, length = self._inner.read.rows, self._inner.page_length
         return bool(rows) and _has_round(rows - length, self._inner.before(self._inner.current_value) + length)
 
-    def _has_more(self) -> bool:
-        """The API has, or may have, more than was read."""
-        rows, total = self._inner.read.rows, self._inner.read.total
-        return bool(rows < total) if total is not None else True
+    def _is_clamped(self) -> bool:
+        """The last page came again, and the API promises more: without a total, it may as well be the end."""
+        total, rows = self._inner.read.total, self._inner.read.rows
+        return bool(self._inner.gave_last_page_again and total is not None and rows < total) and self._may_end_here()
 
     def _hides_the_end(self) -> bool:
         """All is read that was promised, but the page that would show it is none that the API gives."""
@@ -147,7 +147,7 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         try:
             self._inner.update_state(response, data)
         except CollectionMoved:
-            if self._inner.gave_last_page_again and self._has_more() and self._may_end_here():
+            if self._is_clamped():
                 return self._end_positions()
             if self._slice is None:
                 raise
