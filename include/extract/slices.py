@@ -5,13 +5,14 @@ halves it as far as what is written tells the halves apart. Sends nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from dlt.sources.rest_api.config_setup import expand_placeholders
 
-from include.configure.options import SourceOptions
+from include.configure.options import SourceOptions, json_path
 from include.decide.cursor import Side, as_datetime, format_instant, parse_cursor
 from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
@@ -28,6 +29,7 @@ _START_VALUES = ("start_value", "last_value", "initial_value")
 _END_VALUES = ("end_value",)
 
 Params = dict[str, Any]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Slice:
         start = "beginning" if self.start is None else format_instant(self.start, "iso8601_z", "start")
         end = "now" if self.end is None else format_instant(self.end, "iso8601_z", "end")
         return f"[{start}, {end})"
+
+    def holds(self, instant: datetime) -> bool:
+        """Whether `instant` lies between the ends, and is none of them."""
+        return (self.start is None or self.start < instant) and (self.end is None or instant < self.end)
 
     def middle(self, now: datetime) -> datetime | None:
         """An instant between the ends; None: there is none. An open end is cut at `now`: what follows is what changes meanwhile."""
@@ -60,21 +66,28 @@ class Slice:
 class Slicing:
     """`whole`: what the run reads. `write` gives the query parameters of a slice; a value None: the parameter is not sent.
 
-    `missing`: the options that nobody has set and without which no slice can be asked for.
+    `missing`: the options that nobody has set and without which no slice can be asked for. `instant_of`: when a record changed, in UTC;
+    None: that cannot be read.
     """
 
     whole: Slice
     write: Callable[[Slice], Params]
     missing: tuple[str, ...] = ()
+    instant_of: Callable[[Record], datetime | None] = lambda _record: None
 
-    def halves(self, of: Slice, now: datetime) -> tuple[Slice, Slice] | None:
-        """The earlier and the later half, which share one instant; None: what the API is asked would not tell them apart."""
-        middle = of.middle(now)
-        if middle is None:
-            return None
-        halves = Slice(of.start, middle), Slice(middle, of.end)
+    def halves(self, of: Slice, now: datetime, seen: Slice | None = None) -> tuple[Slice, Slice] | None:
+        """The earlier and the later half, which share one instant; None: what the API is asked would not tell them apart.
+
+        `seen`: between which instants its records changed, as far as they were read: halved there, no half is without any.
+        """
         asked = self.write(of)
-        return None if any(self.write(half) == asked for half in halves) else halves
+        for middle in (seen.middle(now) if seen else None, of.middle(now)):
+            if middle is None or not of.holds(middle):
+                continue
+            halves = Slice(of.start, middle), Slice(middle, of.end)
+            if all(self.write(half) != asked for half in halves):
+                return halves
+        return None
 
 
 def slicing_of(
@@ -101,7 +114,20 @@ def slicing_of(
     def write(part: Slice) -> Params:
         return {name: value for one in filters for name, value in one.write(part).items()}
 
-    return Slicing(Slice(start, end), write, missing)
+    return Slicing(Slice(start, end), write, missing, _cursor_finder(options.cursor_path))
+
+
+def _cursor_finder(cursor_path: str | None) -> Callable[[Record], datetime | None]:
+    if not cursor_path:
+        return lambda _record: None
+    selector = json_path("cursor_path", cursor_path)
+
+    def instant_of(record: Record) -> datetime | None:
+        with suppress(ResponseShapeError):
+            return next((as_datetime(parse_cursor(match.value)) for match in selector.find(record)), None)
+        return None
+
+    return instant_of
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from requests import Request, Response
 
 from include.errors import ResponseShapeError
-from include.extract.completeness import CollectionMoved, WholeRead
+from include.extract.completeness import CollectionMoved, Record, WholeRead
 from include.extract.paginators.proven import ProvenPaginator, ReadParts
 from include.extract.read_hook import ReadHook
 from include.extract.response import nothing_there
-from include.extract.slices import Slice
+from include.extract.slices import Slice, Slicing
 
 # By what an API says that it gives nothing at a position, whatever there is.
 _BEYOND_THE_LARGEST = (400, 422)
@@ -63,6 +63,7 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         self._stretches = False
         self._is_refused = self._is_at_end = False
         self._begins_slice = False
+        self._seen: Slice | None = None
         self._has_next_page = True
         self._begin(request, self.read)
 
@@ -121,9 +122,8 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         return bool(self._inner.gave_last_page_again and total is not None and rows < total) and self._may_end_here()
 
     def _hides_the_end(self) -> bool:
-        """All is read that was promised, but the page that would show it is none that the API gives."""
-        read = self._inner.read
-        return bool(self._inner.overlaps and read.promise_is_met and read.rows > self._inner.page_length)
+        """It may be the end, but the page that would show it is none that the API gives."""
+        return bool(self._inner.overlaps and self._inner.read.rows > self._inner.page_length)
 
     # --- an answer
 
@@ -172,8 +172,17 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
 
     def _hand_on(self) -> None:
         part = self._inner.read
+        if part.total is None and self.parts.slicing is not None:
+            # Without a total, each cut costs all that was read: the next one has to be where the records are.
+            self._see(self.parts.slicing, part.handed_on)
         if part is not self.read:
             self.read.join(self.reader.keys_of(part.handed_on), part.handed_on)
+
+    def _see(self, slicing: Slicing, records: Sequence[Record]) -> None:
+        instants = [instant for record in records if (instant := slicing.instant_of(record)) is not None]
+        if self._seen is not None:
+            instants += [instant for instant in (self._seen.start, self._seen.end) if instant is not None]
+        self._seen = Slice(min(instants), max(instants)) if instants else None
 
     def _is_beyond_reach(self) -> bool:
         total, rows = self._inner.read.total, self._inner.read.rows
@@ -207,7 +216,8 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
             return ()
         if self._slice is None and self._slices_before:
             return self._slices_before
-        return slicing.halves(self._slice or slicing.whole, datetime.now(UTC).replace(microsecond=0)) or ()
+        now = datetime.now(UTC).replace(microsecond=0)
+        return slicing.halves(self._slice or slicing.whole, now, self._seen) or ()
 
     def _may_stretch(self) -> bool:
         """What can be read in no other way, and by its total is no longer than the last page that may be asked for."""
@@ -236,6 +246,7 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
     def _next_slice(self) -> None:
         self._slice = self._todo.pop(0)
         self._stretches, self._is_at_end, self._begins_slice = False, False, True
+        self._seen = None
 
     def _cannot_be_read(self) -> ResponseShapeError:
         slicing = self.parts.slicing
