@@ -142,6 +142,10 @@ class AnswerReader:
             return False
         return values == [None] or (not values and self._data_selector.endswith("[*]"))
 
+    def keys_of(self, records: Sequence[Record]) -> list[Hashable]:
+        """The keys of records that were read before."""
+        return list(map(self._key_of, records))
+
     def _read_keys(self, records: list[Record], page: str) -> list[Hashable]:
         if not self._primary_key:
             return list(map(content_key, records))

@@ -141,7 +141,8 @@ class WholeRead:
         self._moves: list[tuple[Hashable, str]] = []
         self._repeats: dict[Hashable, Hashable] = {}
         self._first_seen: dict[Hashable, Record] = {}
-        self._same_twice = 0
+        self.same_twice = 0
+        """Records that the API lists twice."""
         self._came_twice = False
         self._began = False
         self._held: _Held | None = None
@@ -156,7 +157,7 @@ class WholeRead:
     @property
     def counted(self) -> int:
         """Records as the API counts them: those that it lists twice are two."""
-        return len(self._keys) + self._same_twice
+        return len(self._keys) + self.same_twice
 
     @property
     def promise_is_met(self) -> bool:
@@ -231,7 +232,7 @@ class WholeRead:
         for key, record in zip(keys, records, strict=True):
             if first.setdefault(key, record) != record:
                 raise self._not_unique(f"the page at {asked} has two records with one key and different content")
-        self._same_twice += len(keys) - len(first)
+        self.same_twice += len(keys) - len(first)
         return list(first), list(first.values())
 
     def _keep_new(
@@ -254,7 +255,7 @@ class WholeRead:
     def _repeated(self, key: Hashable, where: Hashable) -> None:
         if key in self._watched and self._watched[key] == where and key in self._first_seen:
             # The same two positions in two passes, and the same content: one record that the API lists twice.
-            self._same_twice += 1
+            self.same_twice += 1
         else:
             self._came_twice = True
         if len(self._repeats) < WATCHED_KEYS:
@@ -276,6 +277,35 @@ class WholeRead:
             "field, or to a list of fields, that no two records share."
         )
 
+    # --- parts, each proven by a read of its own
+
+    def of_part(self) -> "WholeRead":
+        """The read of a part."""
+        return WholeRead(ReadProgress(), self._total_path, self.clock)
+
+    def begin_parts(self) -> None:
+        """What was read so far is no part of the proof: the collection is read in parts from here on (`join`)."""
+        self.goes_on = False
+        self._moves, self._repeats = [], {}
+        self.same_twice, self._came_twice = 0, False
+        self.handed_on = [*self.handed_on, *self.let_go()]
+
+    def let_go(self) -> list[Record]:
+        """The record that waits for the next page, where no page follows: `handed_on` had all before it."""
+        held, self._held = self._held, None
+        return [] if held is None else [held.record]
+
+    def join(self, keys: Sequence[Hashable], records: Sequence[Record]) -> None:
+        """Records that a part hands on: those of other parts, as at their common bound, are not handed on again."""
+        fresh = [(key, record) for key, record in zip(keys, records, strict=True) if key not in self._keys]
+        self._keys.update([key for key, _ in fresh])
+        self.progress.pages += bool(fresh)
+        self.handed_on = [record for _, record in fresh]
+
+    def end_part(self, part: "WholeRead") -> None:
+        """A part was whole."""
+        self.same_twice += part.same_twice
+
     # --- its end
 
     def end_pass(self) -> None:
@@ -293,8 +323,8 @@ class WholeRead:
         if self._is_whole(counted, same_as_before):
             if total is not None and counted > total:
                 self.progress.notes["total_is_no_count"] = f"promised {total}, read {rows}"
-            if self._same_twice:
-                self.progress.notes["records_listed_twice"] = self._same_twice
+            if self.same_twice:
+                self.progress.notes["records_listed_twice"] = self.same_twice
             return
         if total is not None and counted < total and same_as_before and total == self._total_before:
             raise self._wrong_setting(rows, total)

@@ -5,10 +5,8 @@ for; both are `requests.HTTPError`s too, so that whoever knows requests finds wh
 fits as one of dlt's `response_actions`, and as a response hook of requests.
 """
 
-import re
 import time
 from collections.abc import Collection
-from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,12 +15,9 @@ import requests
 
 from include.errors import PermanentError, TransientError
 from include.extract.limits import ERROR_BODY_BYTES, SAID_CHARACTERS
+from include.extract.quota import bounded, instant_of, nothing_left, quota_wait_seconds, seconds_until
 from include.redaction import cleaned, redact, shown
 
-# The longest wait that is believed: a week (as in `retry_policy`).
-LONGEST_WAIT_SECONDS = 7 * 24 * 60 * 60
-# Whatever is larger is no number of seconds but an instant: seconds, or milliseconds, since 1970.
-FIRST_EPOCH_SECONDS, FIRST_EPOCH_MILLISECONDS = 10**9, 10**12
 # RFC 9110, 15.5.9 and RFC 8470, 5.2: the server gave up waiting; it is too early.
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
@@ -32,12 +27,6 @@ ADVICE = {
     404: "There is nothing at that address: check the connection's host and the option `path`.",
 }
 
-# Where APIs say what is left of a quota, and when there is more: a header for each, or both in one
-# (draft-ietf-httpapi-ratelimit-headers: `limit=9, remaining=0, reset=5`, later `"default";r=0;t=5`).
-_REMAINING = ("X-RateLimit-Remaining", "X-Rate-Limit-Remaining", "RateLimit-Remaining")
-_RESET = ("X-RateLimit-Reset-After", "X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset")
-_NOTHING_LEFT = re.compile(r"(?:^|[;,\s])(?:remaining|r)=0(?![\d.])")
-_MORE_IN = re.compile(r"(?:^|[;,\s])(?:reset|t)=(\d{1,15})(?![\d.])")
 # How deep in an error is looked for what is wrong.
 _LEVELS = 5
 # Where it is said, best first.
@@ -69,7 +58,7 @@ def raise_failure(
         return
     wait_seconds = asked_wait_seconds(response, time.time())
     # GitHub and others answer 403 where a quota is used up.
-    is_limit = status == 403 and (wait_seconds is not None or _nothing_left(response))
+    is_limit = status == 403 and (wait_seconds is not None or nothing_left(response.headers))
     error: RefusedRequest | FailedRequest
     if is_limit or status >= 500 or status in TRANSIENT_STATUSES or status in transient_statuses:
         error = FailedRequest(_sentence(response, wait_seconds), retry_after_seconds=wait_seconds or None)
@@ -94,7 +83,7 @@ def asked_wait_seconds(response: requests.Response, now: float) -> float | None:
     `Retry-After` where it is, else the end of a quota of which nothing is left.
     """
     seconds = retry_after_seconds(response, now)
-    return _quota_wait_seconds(response, now) if seconds is None else seconds
+    return quota_wait_seconds(response.headers, now) if seconds is None else seconds
 
 
 def retry_after_seconds(response: requests.Response, now: float | None = None) -> float | None:
@@ -103,43 +92,9 @@ def retry_after_seconds(response: requests.Response, now: float | None = None) -
     now = time.time() if now is None else now
     if header.isdecimal() and header.isascii():
         # Python reads no more than 4,300 digits as a number, and 15 are a date far beyond any wait.
-        return _until(float(header[:400]), now)
-    try:
-        date = parsedate_tz(header)
-        return None if date is None else _bounded(mktime_tz(date) - now)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _quota_wait_seconds(response: requests.Response, now: float) -> float | None:
-    if not _nothing_left(response):
-        return None
-    if more_in := _MORE_IN.search(response.headers.get("RateLimit", "")):
-        return _until(float(more_in.group(1)), now)
-    for name in _RESET:
-        try:
-            return _until(float(response.headers[name]), now)
-        except (KeyError, ValueError):
-            continue
-    return None
-
-
-def _nothing_left(response: requests.Response) -> bool:
-    headers = response.headers
-    return any(headers.get(name, "").strip() in ("0", "0.0") for name in _REMAINING) or bool(
-        _NOTHING_LEFT.search(headers.get("RateLimit", ""))
-    )
-
-
-def _until(number: float, now: float) -> float | None:
-    if number >= FIRST_EPOCH_MILLISECONDS:
-        return _bounded(number / 1000 - now)
-    return _bounded(number - now if number >= FIRST_EPOCH_SECONDS else number)
-
-
-def _bounded(seconds: float) -> float | None:
-    # Not a number compares as false with everything.
-    return max(0.0, min(seconds, float(LONGEST_WAIT_SECONDS))) if seconds == seconds else None
+        return seconds_until(float(header[:400]), now)
+    instant = instant_of(header)
+    return None if instant is None else bounded(instant - now)
 
 
 def _sentence(response: requests.Response, wait_seconds: float | None = None) -> str:

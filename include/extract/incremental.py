@@ -13,7 +13,7 @@ from include.decide.cursor import Side, as_datetime, format_instant, format_star
 from include.decide.window import LoadWindow
 
 # Before anything that an API has, and such that each format can write it.
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT, _DAY = timedelta(microseconds=1), timedelta(days=1)
 
 
@@ -22,7 +22,7 @@ def for_window(declared: Mapping[str, Any], window: LoadWindow | None, cursor_fo
     beginning, now = declared.get("initial_value"), datetime.now(UTC)
     start = as_datetime(window.start) if window is not None and window.start is not None else None
     end = as_datetime(window.end) if window is not None else now
-    initial_value = _as_declared(beginning, start, cursor_format, "start")
+    initial_value = as_declared(beginning, start, cursor_format, "start")
     if start is None and beginning is not None:
         initial_value = beginning
     # What has no cursor is ours to judge; and a reading that stops early is none that can be proven.
@@ -30,15 +30,18 @@ def for_window(declared: Mapping[str, Any], window: LoadWindow | None, cursor_fo
     return {
         **rest,
         "initial_value": initial_value,
-        "end_value": _as_declared(beginning, end, cursor_format, "end"),
+        "end_value": as_declared(beginning, end, cursor_format, "end"),
         "on_cursor_value_missing": "include",
     }
 
 
-def _as_declared(example: Any, instant: datetime | None, cursor_format: CursorFormat, side: Side) -> Any:
-    """`instant` as the declaration writes instants; as `cursor_format` says, where it gives no example."""
-    if instant is None:
-        return _as_declared(example, _BEGINNING, cursor_format, "end")
+def as_declared(example: Any, instant: datetime | None, cursor_format: CursorFormat, side: Side) -> Any:
+    """`instant` (UTC; None: before anything) as the declaration writes instants; as `cursor_format` says, where it gives no example.
+
+    A start is one unit earlier: an API may mean "after" by its parameter.
+    """
+    if instant is None or (side == "start" and instant == BEGINNING):
+        return as_declared(example, BEGINNING, cursor_format, "end")
     match example:
         case datetime():
             instant = instant - _INSTANT if side == "start" else instant
@@ -56,7 +59,6 @@ def _as_declared(example: Any, instant: datetime | None, cursor_format: CursorFo
 
 
 def _written(instant: datetime, cursor_format: CursorFormat, side: Side) -> str | int:
-    # One unit earlier for a start: an API may mean "after" by its parameter.
     return format_start(instant, cursor_format) if side == "start" else format_instant(instant, cursor_format, side)
 
 

@@ -1,17 +1,19 @@
 """One budget of requests for all threads of a task: how many at once, how many a second, and one shared pause.
 
-In: the options `max_parallel_requests` and `requests_per_second`; what the API says about its limit. Out: slots to send
-in. Threads that each wait for themselves draw rejections and win nothing.
+In: the options `max_parallel_requests` and `requests_per_second`; what the API says about its limit, with each answer and when it
+refuses one. Out: slots to send in. Threads that each wait for themselves draw rejections and win nothing.
 """
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from pyrate_limiter import InMemoryBucket, Limiter, Rate
 
 from include.extract.clock import SYSTEM_CLOCK, Clock
+from include.extract.quota import Quota
+from include.extract.quota_pace import QuotaPace
 
 # Under a ceiling, requests go out in groups that take so long: evenly, in steps that a limiter of milliseconds knows.
 GROUP_SECONDS = 0.02
@@ -45,6 +47,7 @@ class RequestBudget:
         self._waiting: dict[int, None] = {}
         self._stopped = False
         self._changed = threading.Condition()
+        self._pace = QuotaPace(parallel)
         self._limiter = Limiter(_ClockedBucket(_rate(requests_per_second), clock)) if requests_per_second else None
         self._poll_seconds = max(0.001, min(STEP_SECONDS, 0.1 / (requests_per_second or 1)))
 
@@ -61,6 +64,7 @@ class RequestBudget:
                 while (wait_seconds := self._seconds_until_ready(me)) > 0:
                     self._clock.wait(self._changed, wait_seconds)
                 self._in_flight += 1
+                self._pace.sent(self._clock.monotonic())
             finally:
                 del self._waiting[me]
                 self._changed.notify_all()
@@ -70,6 +74,11 @@ class RequestBudget:
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()
+
+    def heed(self, quotas: Iterable[Quota]) -> None:
+        """What an answer says of quotas: the next requests are spread so that none has to be refused."""
+        with self._changed:
+            self._pace.heed(quotas, self._clock.monotonic())
 
     def answered(self) -> None:
         """The request of this thread is not told to wait any more: its next one has to stand in line again."""
@@ -123,6 +132,8 @@ class RequestBudget:
         resume_at = self._not_before + (0 if self._told.get(me, 0) == most_often else HEAD_START_SECONDS)
         if (pause_seconds := resume_at - self._clock.monotonic()) > 0 and me != self._paused_by:
             return min(pause_seconds, STEP_SECONDS)
+        if (spread_seconds := self._pace.wait_seconds(self._clock.monotonic(), self._in_flight)) > 0:
+            return min(spread_seconds, STEP_SECONDS)
         # Not the limiter's own wait: it would not see a pause that begins meanwhile, nor `stop`.
         if self._limiter is None or self._limiter.try_acquire("api", blocking=False):
             return 0

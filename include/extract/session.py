@@ -25,6 +25,7 @@ from include.extract.json_body import is_cut, utf8_body
 from include.extract.limits import ERROR_BODY_BYTES
 from include.extract.own_key import OwnKey
 from include.extract.prefetch import Fetch, OpenReads
+from include.extract.quota import quotas_of
 from include.extract.read_hook import ReadHook, read_of
 from include.extract.request_budget import RequestBudget
 from include.extract.response import ApiResponse
@@ -263,6 +264,7 @@ class ApiAdapter(CurlAdapter):
         return response
 
     def _heed_wait(self, response: requests.Response) -> None:
+        self._budget.heed(quotas_of(response.headers, self._clock.time()))
         if response.status_code not in BUSY_STATUSES:
             self._budget.answered()
             return

@@ -30,6 +30,7 @@ from include.extract.read import ResourceRead
 from include.extract.read_hook import ReadHook
 from include.extract.resource import OURS, batches_of, ignored_by, resource_of
 from include.extract.session import ApiSession, open_session
+from include.extract.slices import Slicing, slicing_of
 from include.extract.stream import ChildStream, RootStream, Stream
 from include.redaction import register, register_values
 
@@ -164,7 +165,9 @@ def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | 
     process = processing_of(declared.name, declared.merged.get("processing_steps") or ())
     if not declared.endpoint:
         return RootStream(declared, read, None, process)
-    parts = partial(_parts, session, options=read.options, ignored=ignored_by(declared))
+    params = declared.endpoint.get("params")
+    slicing = slicing_of(read.options, read.window, declared.incremental, params)
+    parts = partial(_parts, session, options=read.options, ignored=ignored_by(declared), slicing=slicing)
     if parent is None:
         whole = WholeRead(read.progress, read.options.total_path, twice=read.options.read_twice)
         return RootStream(declared, read, paginator_of(read.options, parts(whole)), process)
@@ -178,6 +181,7 @@ def _parts(
     *,
     options: SourceOptions,
     ignored: Sequence[Mapping[str, Any]] = (),
+    slicing: Slicing | None = None,
 ) -> ReadParts:
     is_one = options.paginator_kind in ("single_page", "auto")
     return ReadParts(
@@ -189,6 +193,8 @@ def _parts(
         ignored=ignored,
         fetch_ahead=session.fetch_ahead,
         on_end=partial(_end_read, session),
+        slicing=slicing,
+        on_slice_end=session.end_read,
     )
 
 

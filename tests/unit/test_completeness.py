@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from include.errors import PermanentError, ResponseShapeError
 from include.extract.answer import AnswerReader
 from include.extract.completeness import MAX_PASSES, CollectionMoved, Page, ReadProgress, WholeRead
 from include.extract.paginators.offset import WholeOffsetPaginator
+from include.extract.paginators.page_number import WholePageNumberPaginator
 from include.extract.paginators.proven import ReadParts
 
 Record = dict[str, Any]
@@ -245,10 +247,22 @@ def paginator_for(read: WholeRead, page_size: int, parallel: int = 1, **options:
     return WholeOffsetPaginator(parts, page_size=page_size, parallel=parallel, **(named | options))
 
 
-def read_all(api: Api, parallel: int, shuffle: Callable[[list[int]], list[int]]) -> tuple[list[Record], int]:
+def by_number_for(read: WholeRead, page_size: int, parallel: int = 1, **options: Any) -> WholePageNumberPaginator:
+    parts = ReadParts(read, AnswerReader("data", "total", ["id"]), "/v1/datasets", total_is_set=False)
+    return WholePageNumberPaginator(
+        parts, base_page=1, page_param="page", page_size=page_size, limit_param="limit", parallel=parallel, **options
+    )
+
+
+def read_all(
+    api: Api,
+    parallel: int,
+    shuffle: Callable[[list[int]], list[int]],
+    make: Callable[..., Any] = paginator_for,
+) -> tuple[list[Record], int]:
     """Read as dlt and the prefetch do; the answers of what is asked for ahead come in the order of `shuffle`."""
     read = WholeRead(ReadProgress(), "total")
-    paginator = paginator_for(read, api.page_size, parallel)
+    paginator = make(read, api.page_size, parallel)
     requests = 0
     while True:
         request: Any = _Request()
@@ -257,13 +271,13 @@ def read_all(api: Api, parallel: int, shuffle: Callable[[list[int]], list[int]])
         ahead: dict[int, Response] = {}
         try:
             while True:
-                offset = request.params["offset"]
-                wanted = [offset, *list(paginator.upcoming(offset))[: parallel - 1]]
+                position = request.params[paginator.position_param]
+                wanted = [position, *list(paginator.upcoming(position))[: parallel - 1]]
                 ahead = {at: answer for at, answer in ahead.items() if at in wanted}
                 for at in shuffle([at for at in wanted if at not in ahead]):
-                    ahead[at] = api.answer(at)
+                    ahead[at] = api.answer((at - 1) * api.page_size if make is by_number_for else at)
                     requests += 1
-                paginator.update_state(ahead.pop(offset))  # type: ignore[arg-type]
+                paginator.update_state(ahead.pop(position))
                 handed_on += read.handed_on
                 if not paginator.has_next_page:
                     return handed_on, requests
@@ -314,6 +328,85 @@ def test_whatever_moves_each_record_that_was_always_there_is_handed_on_in_its_ne
     assert len(found) == len(records)
     assert api.stable <= set(found)
     assert {key: found[key] for key in api.stable} == {key: newest[key] for key in api.stable}
+
+
+# --- page numbers, which cannot overlap: counts and repeats are all that they prove
+
+
+def schedules(*kinds: str) -> Any:
+    return st.lists(st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 60)), max_size=3), max_size=30)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    count=st.integers(0, 40),
+    page_size=st.integers(2, 8),
+    parallel=st.integers(1, 4),
+    events=st.one_of(schedules("insert", "update"), schedules("delete", "update")),
+    shuffle=st.randoms(use_true_random=False),
+    make=st.sampled_from([by_number_for, partial(paginator_for, overlap=False)]),
+)
+def test_what_only_comes_or_only_goes_hides_no_record_from_page_numbers_with_a_total(
+    count: int, page_size: int, parallel: int, events: list[Any], shuffle: Any, make: Any
+) -> None:
+    api = Api([{"id": number, "version": 0} for number in range(count)], page_size, True, events)
+
+    def in_any_order(pages: list[int]) -> list[int]:
+        shuffle.shuffle(pages)
+        return pages
+
+    try:
+        records, _ = read_all(api, parallel, in_any_order, make)
+    except (CollectionMoved, PermanentError):
+        return
+    assert len(set(ids(records))) == len(records)
+    assert api.stable <= set(ids(records))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    count=st.integers(0, 40),
+    page_size=st.integers(2, 8),
+    parallel=st.integers(1, 4),
+    gives_total=st.booleans(),
+    events=EVENTS,
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_whatever_moves_page_numbers_hand_on_each_record_once_and_as_many_as_the_last_total_says_or_the_read_fails(
+    count: int, page_size: int, parallel: int, gives_total: bool, events: list[Any], shuffle: Any
+) -> None:
+    api = Api([{"id": number, "version": 0} for number in range(count)], page_size, gives_total, events)
+    totals: list[int] = []
+    answer = api.answer
+
+    def watched(offset: int) -> Response:
+        found = answer(offset)
+        totals.append(found.json().get("total", 0))
+        return found
+
+    api.answer = watched  # type: ignore[method-assign]
+
+    def in_any_order(pages: list[int]) -> list[int]:
+        shuffle.shuffle(pages)
+        return pages
+
+    try:
+        records, _ = read_all(api, parallel, in_any_order, by_number_for)
+    except (CollectionMoved, PermanentError):
+        return
+    assert len(set(ids(records))) == len(records)
+    assert len(records) >= min(totals)
+
+
+@settings(max_examples=100, deadline=None)
+@given(count=st.integers(0, 300), page_size=st.integers(2, 40), parallel=st.integers(1, 8), gives_total=st.booleans())
+def test_page_numbers_of_a_collection_that_holds_still_are_read_once_with_one_question_for_the_end(
+    count: int, page_size: int, parallel: int, gives_total: bool
+) -> None:
+    api = Api(numbered(count), page_size, gives_total, [])
+    records, requests = read_all(api, parallel, lambda pages: pages, by_number_for)
+    assert ids(records) == list(range(count))
+    assert requests <= -(-count // page_size) + (1 if gives_total else parallel)
 
 
 @settings(max_examples=200, deadline=None)

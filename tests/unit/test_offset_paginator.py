@@ -404,3 +404,16 @@ def test_ids_of_more_than_one_type_fail_because_a_table_would_mix_them_up(
     failure = refusal(loader, server)
     assert isinstance(failure, ResponseShapeError)
     assert "`primary_key`" in str(failure)
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+@pytest.mark.parametrize("total_at", ["total", None])
+@pytest.mark.parametrize("count", [5, 12, 110, 250])
+def test_a_declared_first_offset_is_where_the_collection_begins(
+    loader: Loader, server: ApiServer, overlap: bool, total_at: str | None, count: int
+) -> None:
+    server.records, server.total_at = numbered(count), total_at
+    records = loader.read(server, paginator={"type": "offset", "offset": 10}, overlap=overlap)
+    assert ids(records) == list(range(10, count))
+    assert min(server.offsets) == 10
+    assert loader.progress.passes == 1

@@ -72,6 +72,7 @@ from include.extract.paginators.offset import WholeOffsetPaginator
 from include.extract.paginators.page_number import WholePageNumberPaginator
 from include.extract.paginators.proven import ProvenPaginator
 from include.extract.paginators.references import CursorInHeaderPaginator, LinkPaginator
+from include.extract.paginators.sliced import SlicedPaginator
 from include.extract.request_budget import _ClockedBucket
 from include.extract.response import ApiResponse
 from include.extract.session import ApiAdapter, ApiSession
@@ -150,6 +151,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (WholeOffsetPaginator, OffsetPaginator, {"init_request"}),
     (WholePageNumberPaginator, PageNumberPaginator, {"init_request", "update_request"}),
     (WholeFollowingPaginator, BasePaginator, {"init_request", "update_request"}),
+    (SlicedPaginator, BasePaginator, {"init_request", "update_request"}),
     (GuessedPaginator, BasePaginator, {"init_request", "update_request", "update_state", "has_next_page"}),
     (CookieKey, APIKeyAuth, set()),
     (ClientCredentials, OAuth2AuthBase, set()),

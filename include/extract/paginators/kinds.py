@@ -3,6 +3,7 @@
 In: the options, and what the read is proven by. Out: a paginator for dlt's REST client.
 """
 
+from functools import partial
 from typing import Any
 
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
@@ -16,6 +17,7 @@ from include.extract.paginators.offset import WholeOffsetPaginator
 from include.extract.paginators.page_number import WholePageNumberPaginator
 from include.extract.paginators.proven import ReadParts
 from include.extract.paginators.references import CursorInHeaderPaginator, LinkPaginator
+from include.extract.paginators.sliced import SlicedPaginator
 
 # The page's own size is in `page_size`; dlt's stops after an empty page, which ours does anyway.
 _NOT_OF_OFFSET = ("stop_after_empty_page",)
@@ -26,25 +28,25 @@ def paginator_of(options: SourceOptions, parts: ReadParts, spawn: Any = None) ->
     fields = options.paginator_fields
     match options.paginator_kind:
         case "offset":
-            return WholeOffsetPaginator(
-                parts,
+            by_offset = partial(
+                WholeOffsetPaginator,
                 page_size=options.page_size,
                 offset_param=options.offset_param,
                 limit_param=options.limit_param,
                 overlap=options.overlap,
                 parallel=options.max_parallel_requests,
-                spawn=spawn,
                 **{name: value for name, value in fields.items() if name not in _NOT_OF_OFFSET},
             )
+            return SlicedPaginator(parts, by_offset, options.maximum_offset, spawn)
         case "page_number":
-            return WholePageNumberPaginator(
-                parts,
+            by_number = partial(
+                WholePageNumberPaginator,
                 parallel=options.max_parallel_requests,
                 limit_param=options.limit_param,
                 page_size=options.page_size,
-                spawn=spawn,
                 **fields,
             )
+            return SlicedPaginator(parts, by_number, options.maximum_offset, spawn)
         case "auto":
             return GuessedPaginator(parts, lambda guess, its: _guessed(options, guess, its), spawn)
         case "own":

@@ -10,6 +10,7 @@ the second page and read without overlap.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from enum import Enum, auto
 from itertools import chain, count, islice
 from typing import Any, Self
@@ -89,9 +90,24 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         self._last_was_short = False
         self._refused: int | None = None
         self._is_over = False
+        self.gave_last_page_again = False
         self._came_again = False
 
-    # --- asked by the prefetch
+    # --- asked by the prefetch, and by who reads in slices
+
+    def before(self, offset: int) -> int:
+        """How many records lie before `offset`."""
+        return offset - self.initial_value
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether each page begins with the record that ended the one before."""
+        return self._overlaps
+
+    @property
+    def page_length(self) -> int:
+        """How many records a page has here, as far as is known."""
+        return self._page_length
 
     def upcoming(self, offset: int) -> Iterable[int]:
         """The offsets that will be asked for after `offset`, as far as the pages so far tell and as may be read ahead."""
@@ -102,7 +118,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         if self.read.total is None:
             # Any of them may be beyond the end; behind a short page all are.
             return () if self._last_was_short else islice(count(offset + step, step), self._parallel - 1)
-        end = self.read.total - 1 if self._overlaps else self.read.total
+        end = self.initial_value + (self.read.total - 1 if self._overlaps else self.read.total)
         # The last of them finds the end: the last record alone, or nothing behind it.
         ahead = chain(range(offset + step, end, step), (end,) if self._overlaps and offset < end else ())
         return islice(ahead, PAGES_IN_MEMORY * self._parallel - 1)
@@ -148,13 +164,18 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         self._refused = status if taken else None
         return taken
 
+    def page_of(self, asked: Any, answer: Answer, response: Response) -> Page:
+        """The answer as the proof takes it: what lies before a declared first offset is not promised."""
+        page = super().page_of(asked, answer, response)
+        return page if page.total is None else replace(page, total=max(0, page.total - self.initial_value))
+
     def _take(self, response: Response, data: list[Any] | None) -> None:
         was_refused, self._refused = self._refused is not None, None
         self.read.handed_on = []
         nothing_is_fine = was_refused or (self._state is not State.FIRST and self.read.promise_is_met)
         answer = self.reader.read(response, self._page(), nothing_is_fine)
         page = self.page_of(self.current_value, answer, response)
-        is_first = self._state is State.FIRST
+        is_first, total_before = self._state is State.FIRST, self.read.total
         match self._state:
             case State.FIRST:
                 self._take_first(page)
@@ -164,6 +185,8 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
                 self._take_grid(page)
             case _:
                 self._take_next(page)
+        if not self._overlaps:
+            self.compare_total(page, total_before)
         if is_first and self.needs_no_second_question(answer):
             self._has_next_page = False
         if self._has_more.says_no(answer.body):
@@ -186,7 +209,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
             raise self._capped(length)
         self._page_length = max(self._page_size, length)
         self._state = State.SECOND
-        self.current_value = length - 1 if self._overlaps else length
+        self.current_value = self.initial_value + (length - 1 if self._overlaps else length)
 
     def _take_second(self, page: Page, was_refused: bool) -> None:
         """The first question between two pages: from the last record of the first."""
@@ -213,7 +236,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
                 return
             # Once more from elsewhere: records that came in front would not show the same page twice.
             self._state = State.GRID
-            self.current_value = 1 if len(keys) == self._page_size else len(keys)
+            self.current_value = self.initial_value + (1 if len(keys) == self._page_size else len(keys))
         else:
             self._take_next(page)
 
@@ -226,13 +249,13 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         self._note_other_versions(page)
         self._read_without_overlap()
         # On a grid, what follows a short first page begins no sooner.
-        self.current_value = max(self.current_value, self._page_size)
+        self.current_value = max(self.current_value, self.initial_value + self._page_size)
 
     def _read_without_overlap(self) -> None:
         self._overlaps = False
         self._state = State.SECOND
         # Behind a short first page, too: a server that caps its pages has its second page there.
-        self.current_value = len(self._first_keys)
+        self.current_value = self.initial_value + len(self._first_keys)
 
     def _take_next(self, page: Page) -> None:
         length = len(page.records)
@@ -247,7 +270,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
             self.read.moved(page.asked, "follows one that was the page before it again")
         brings_new = not self.read.is_known(page.keys)
         first = len(self._first_keys)
-        leaves_gap = page.asked != first - self._overlaps
+        leaves_gap = page.asked != self.initial_value + first - self._overlaps
         is_short = is_second and brings_new and self.read.total is None and first < self._page_size
         # Two pages of one length below what was asked for.
         if is_short and (length >= first or leaves_gap):
@@ -272,7 +295,8 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
             raise self._ignored()
         self.read.note_total(page.total)
         # The last page again is what some APIs give beyond the end. Between two pages it may as well be a shift.
-        is_last_again = self.read.repeats_last_page(keys) and (not self._overlaps or self.read.promise_is_met)
+        self.gave_last_page_again = self.read.repeats_last_page(keys)
+        is_last_again = self.gave_last_page_again and (not self._overlaps or self.read.promise_is_met)
         if is_last_again and not came_again and self.read.total is None and len(keys) >= self._page_length:
             # For ever, if it is the end.
             self._came_again = True
@@ -289,11 +313,11 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         if self.read.promise_is_met:
             self.read.take(Page(page.asked, (), ()))
             self._has_next_page = False
-        elif len(self._first_keys) < self._page_size and self.current_value < self._page_size:
+        elif len(self._first_keys) < self._page_size and self.before(self.current_value) < self._page_size:
             # On a grid this offset is still in the first page.
             self._note_other_versions(page)
             self._state = State.SECOND
-            self.current_value = self._page_size
+            self.current_value = self.initial_value + self._page_size
         else:
             raise self._ignored()
 

@@ -28,6 +28,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
     """Steps through the numbers until one brings nothing new."""
 
     kind = "page_number"
+    overlaps = False
 
     def __init__(
         self,
@@ -73,9 +74,19 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         self._is_over = False
         self._promised_pages: int | None = None
         self._pages_read = 0
+        self.gave_last_page_again = False
         self._came_again = False
 
-    # --- asked by the prefetch
+    # --- asked by the prefetch, and by who reads in slices
+
+    def before(self, page: int) -> int:
+        """How many records lie before `page`."""
+        return (page - self.initial_value) * self._page_length
+
+    @property
+    def page_length(self) -> int:
+        """How many records a page has here, as far as is known."""
+        return self._page_length
 
     def upcoming(self, page: int) -> Iterable[int]:
         """The pages that will be asked for after `page`, as far as those so far tell and as may be read ahead."""
@@ -139,6 +150,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         answer = self.reader.read(response, self._page(), nothing_is_fine)
         self._note_pages(answer.body)
         page = self.page_of(self.current_value, answer, response)
+        self.compare_total(page, self.read.total)
         if self._is_first:
             self._take_first(page, answer)
         else:
@@ -187,7 +199,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         if keys and keys == self._first_keys and not self.read.promise_is_met:
             raise self._ignored()
         # The last page again is what some APIs give beyond the end, and then they give it for ever.
-        is_last_again = self.read.repeats_last_page(keys)
+        self.gave_last_page_again = is_last_again = self.read.repeats_last_page(keys)
         if is_last_again and not came_again and self._may_go_on(keys):
             self._came_again = True
             return

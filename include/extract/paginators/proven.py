@@ -18,6 +18,7 @@ from include.extract.more import larger_total, says_more
 from include.extract.prefetch import nothing_ahead
 from include.extract.read_hook import ReadHook
 from include.extract.response import nothing_there
+from include.extract.slices import Slicing
 
 # What says that there is nothing at a place that was asked for, and not that something is wrong.
 NO_SUCH_PAGE = (400, 404, 409, 410, 412, 416, 422)
@@ -55,6 +56,12 @@ class ReadParts:
     fetch_ahead: Callable[[Request], None] = lambda _request: None
     on_end: Callable[[ReadHook, WholeRead], None] = lambda _hook, _read: None
     """Called when a pass is over, well or not."""
+    is_part: bool = False
+    """What is read is a part of a collection: the answers before it count, too."""
+    slicing: Slicing | None = None
+    """How a collection is read in slices whose end no position reaches; None: nobody knows."""
+    on_slice_end: Callable[[ReadHook], None] = lambda _hook: None
+    """Called when nothing more is asked for with one hook of a read, and another one follows."""
 
 
 class ProvenPaginator:
@@ -77,7 +84,7 @@ class ProvenPaginator:
         self.read, self.reader = parts.read, parts.reader
         self._path = parts.path.partition("?")[0]
         self._spawn = spawn
-        self.hook = ReadHook(self._settled, self.position_param, self.upcoming, in_turn=parts.siblings is not None)
+        self.hook = ReadHook(self.settled, self.position_param, self.upcoming, in_turn=parts.siblings is not None)
 
     def __deepcopy__(self, _: Any) -> Self:
         # dlt copies the configuration to check it, and the paginator of a child for each parent.
@@ -91,10 +98,12 @@ class ProvenPaginator:
         """Begin at the beginning: a read, or another pass of one."""
         self.hook.attach(request)
         self.read.begin_pass()
-        self.reader.start_pass()
+        if not self.parts.is_part:
+            self.reader.start_pass()
         self._has_next_page = True
 
-    def _settled(self, response: Response) -> Response:
+    def settled(self, response: Response) -> Response:
+        """What an answer counts as, after the declaration has said which ones it ignores."""
         if any(_is_meant(action, response) for action in self.parts.ignored):
             return nothing_there(response)
         return self.settle(response)
@@ -120,6 +129,11 @@ class ProvenPaginator:
         """The answer as the proof takes it."""
         answered_at = getattr(response, "answered_at", None) or self.read.clock()
         return Page(asked, answer.keys, answer.records, answer.total, answered_at)
+
+    def compare_total(self, page: Page, total_before: int | None) -> None:
+        """Of pages that do not overlap: a record that went moves one from a page that is not read yet to one that is read."""
+        if page.total is not None and total_before is not None and page.total < total_before:
+            self.read.moved(page.asked, "has a smaller total than one before it")
 
     def needs_no_second_question(self, answer: Answer) -> bool:
         """A child's first page, which tells by itself that it is all."""
