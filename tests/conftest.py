@@ -8,6 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +104,16 @@ def _what_dlt_works_out_again_and_again_is_worked_out_once() -> Iterator[None]:
 
     with worked_out_once():
         yield
+
+
+@pytest.fixture
+def dlt_home(tmp_path: Path) -> Iterator[Path]:
+    """dlt in a folder of this test's own."""
+    # Imports dlt.
+    from tests.support.dlt_home import dlt_in
+
+    with dlt_in(tmp_path / "dlt"):
+        yield tmp_path / "dlt"
 
 
 @pytest.fixture(autouse=True, scope="session")

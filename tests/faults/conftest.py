@@ -5,9 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.mariadb import Database, database
-from tests.unit.conftest import dlt_home
-
-__all__ = ["dlt_home"]
 
 
 @pytest.fixture
