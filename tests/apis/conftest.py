@@ -1,4 +1,4 @@
-"""One server for all doubles, and a client of it."""
+"""One server for all doubles, and a client of it; the real servers, shared by all tests of a session."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ import pytest
 from tests.apis.asking import Client
 from tests.apis.publishers import Publishers
 from tests.apis.server import DoubleServer
+from tests.apis.servers.started import Servers
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,10 @@ def server(shared_server: DoubleServer) -> DoubleServer:
 def client(server: DoubleServer) -> Iterator[Client]:
     with Client(server.port) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """`servers["datasette"].url`; each is started by the first test that asks for it."""
+    with Servers(tmp_path_factory.mktemp("servers")) as started:
+        yield started
