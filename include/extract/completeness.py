@@ -110,7 +110,7 @@ class WholeRead:
         """`twice`: one pass proves nothing by itself; a second one has to find exactly the same records."""
         self.twice = twice
         self.progress = progress
-        self._total_path = total_path
+        self.total_path = total_path
         self.clock = clock
         self.goes_on = False
         """The last pass moved, and another one may follow."""
@@ -281,7 +281,7 @@ class WholeRead:
 
     def of_part(self) -> "WholeRead":
         """The read of a part."""
-        return WholeRead(ReadProgress(), self._total_path, self.clock)
+        return WholeRead(ReadProgress(), self.total_path, self.clock)
 
     def begin_parts(self) -> None:
         """What was read so far is no part of the proof: the collection is read in parts from here on (`join`)."""
@@ -346,7 +346,7 @@ class WholeRead:
     def _wrong_setting(self, rows: int, total: int) -> ResponseShapeError:
         twice = f" ({len(self._repeats)} of them came twice)" if self._repeats else ""
         return ResponseShapeError(
-            f"The API promises {total} records at `{self._total_path}` and gives {rows}{twice}, the same ones each time "
+            f"The API promises {total} records at `{self.total_path}` and gives {rows}{twice}, the same ones each time "
             "that it is read: nothing moves, so a setting is wrong. Either the total counts something else (set "
             "`total_path`; an empty text: there is none), or records share a key (set `primary_key`), or the API gives "
             "not all of them without a filter or beyond a largest offset (set `params`). Nothing was loaded."

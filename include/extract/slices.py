@@ -101,7 +101,7 @@ def slicing_of(
     end = as_datetime(window.end) if window is not None else None
     filters = [_of_options(options)]
     if incremental is not None:
-        filters.append(_Declared(incremental, params or {}, options, start))
+        filters.append(_of_declared(incremental, params or {}, options, start))
         start = start or _beginning_of(incremental)
     sides: set[Side] = set().union(*(one.sides for one in filters))
     named: tuple[tuple[str, bool], ...] = (
@@ -157,32 +157,27 @@ def _of_options(options: SourceOptions) -> _Filter:
     return _Filter(frozenset(side for _, side in named), write)
 
 
-class _Declared(_Filter):
-    """dlt's `incremental`: its parameters, and the placeholders in others, through its `convert`."""
+def _of_declared(
+    declared: Mapping[str, Any], params: Mapping[str, Any], options: SourceOptions, start: datetime | None
+) -> _Filter:
+    """dlt's `incremental`: its parameters, and the placeholders in others, through its `convert`.
 
-    def __init__(
-        self, declared: Mapping[str, Any], params: Mapping[str, Any], options: SourceOptions, start: datetime | None
-    ) -> None:
-        """`start`: that of the run's window; None: the run begins where the declaration does."""
-        places = (*_START_VALUES, *_END_VALUES)
-        templates = {name: text for name, text in params.items() if _has_place(text, places)}
-        if declared.get("parameter"):
-            templates[declared["parameter"]] = "{incremental.start_value}"
-        start_param, end_param = declared.get("start_param"), declared.get("end_param")
-        values = _Values(declared, options, start is None)
+    `start`: that of the run's window; None: the run begins where the declaration does.
+    """
+    names = (*_START_VALUES, *_END_VALUES)
+    templates = {name: text for name, text in params.items() if _has_place(text, names)}
+    if declared.get("parameter"):
+        templates[declared["parameter"]] = "{incremental.start_value}"
+    values = _Values(declared, options, start is None)
 
-        def write(part: Slice) -> Params:
-            first, last = values.start(part.start), values.end(part.end)
-            filled = dict.fromkeys((f"incremental.{name}" for name in _START_VALUES), first)
-            filled |= dict.fromkeys((f"incremental.{name}" for name in _END_VALUES), last)
-            written: Params = {name: expand_placeholders(text, filled) for name, text in templates.items()}
-            if start_param:
-                written[start_param] = first
-            if end_param:
-                written[end_param] = None if part.end is None else last
-            return written
+    def write(part: Slice) -> Params:
+        first, last = values.start(part.start), values.end(part.end)
+        filled = {f"incremental.{name}": first if name in _START_VALUES else last for name in names}
+        written: Params = {name: expand_placeholders(text, filled) for name, text in templates.items()}
+        ends = ((declared.get("start_param"), first), (declared.get("end_param"), None if part.end is None else last))
+        return written | {name: value for name, value in ends if name}
 
-        super().__init__(frozenset(_sides_of(declared, templates)), write)
+    return _Filter(frozenset(_sides_of(declared, templates)), write)
 
 
 def _sides_of(declared: Mapping[str, Any], templates: Mapping[str, str]) -> Iterator[Side]:

@@ -316,7 +316,7 @@ def test_what_changes_once_while_the_slices_are_read_costs_no_failure(moment: in
 def test_many_records_of_one_instant_fail_with_its_bounds(gives_total: bool) -> None:
     api = Api(spread(300, 1), 20, 100, "refuses", gives_total)
     with pytest.raises(
-        PermanentError, match=r"slice \[2024-12-31T23:59:59.999999Z, 2025-01-01T00:00:00Z\) is"
+        PermanentError, match=r"slice \[2024-12-31T23:59:59.999999Z, 2025-01-01T00:00:00Z\) the API"
     ) as caught:
         read_all(api, by_offset(20), 100)
     assert "cannot be halved any further" in str(caught.value)

@@ -106,7 +106,9 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         settled: Response = self._inner.settled(response)
         if response.status_code not in _BEYOND_THE_LARGEST or not self._may_end_here():
             return settled
-        if settled is not response and not (self._hides_the_end() and self._halves()):
+        # Without a total, a refusal is the API's to explain where slices are of no help.
+        is_refused = settled is response and (self._inner.read.total is not None or self._maximum or self._halves())
+        if not is_refused and not (settled is not response and self._hides_the_end() and self._halves()):
             return settled
         self._is_refused = True
         return nothing_there(response)
@@ -147,11 +149,17 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         try:
             self._inner.update_state(response, data)
         except CollectionMoved:
-            if self._is_clamped():
+            # Where slices are of no help, another pass tells an end of the positions from a collection that moved.
+            if self._is_clamped() and self._halves():
                 return self._end_positions()
             if self._slice is None:
                 raise
             self._moved[self._slice] = read
+        except ResponseShapeError:
+            if not self._is_clamped():
+                raise
+            self._is_at_end = True
+            raise self._cannot_be_read() from None
         if not self._is_beyond_reach():
             self._hand_on()
             return False
@@ -254,22 +262,22 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         if slicing is None or missing:
             options = " and ".join(f"`{name}`" for name in missing)
             return ResponseShapeError(
-                f"{self._at_most()}, and the collection has {self._how_many()}. To have it read in slices of time, set the "
+                f"{self._what_is_given('the collection')}. To have it read in slices of time, set the "
                 f"option{'s' if len(missing) > 1 else ''} {options}: the field that says when a record changed, and the parameters "
                 "that filter on it from an instant and up to one. Nothing was loaded."
             )
+        part = f"what changed in the slice {self._slice or slicing.whole}"
         return ResponseShapeError(
-            f"{self._at_most()}, and what changed in the slice {self._slice or slicing.whole} is {self._how_many()}: it cannot be halved "
-            "any further, since its records changed at one instant, as far as `cursor_format` can say. Nothing was loaded. Set another "
-            "`cursor_path`, or `params` that select a part of them."
+            f"{self._what_is_given(part)}. It cannot be halved any further, since its records changed at one instant, as far as "
+            "`cursor_format` can say. Nothing was loaded. Set another `cursor_path`, or `params` that select a part of them."
         )
 
-    def _at_most(self) -> str:
-        return f"The API gives at most {self._inner.read.rows if self._is_at_end else self._maximum} records of one question at {self._path}"
-
-    def _how_many(self) -> str:
+    def _what_is_given(self, what: str) -> str:
         total = self._inner.read.total
-        return f"{total}" if total is not None and total != self._maximum else "that many, or more"
+        gives = f"{self._inner.read.rows if self._is_at_end else self._maximum} of them, by position, at {self._path}"
+        if total is None or total == self._maximum:
+            return f"Of {what} the API may have more, and gives at most {gives}"
+        return f"Of {what} the API promises {total} records at `{self.read.total_path}` and gives {gives}"
 
 
 def _has_round(low: int, high: int) -> bool:
