@@ -8,6 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -93,6 +94,16 @@ def _the_environment_is_that_of_the_session() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture
+def dlt_home(tmp_path: Path) -> Iterator[Path]:
+    """dlt in a folder of this test's own."""
+    # Imports dlt.
+    from tests.support.dlt_home import dlt_in
+
+    with dlt_in(tmp_path / "dlt"):
+        yield tmp_path / "dlt"
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -39,7 +39,7 @@ from include.extract.read_hook import ReadHook
 from include.extract.session import ApiSession, open_session
 from include.extract.stream import ChildStream, RootStream, Stream
 from include.extract.window_filter import window_params
-from include.redaction import register, register_values
+from include.redaction import behind_prefix, register, register_values
 
 # One level of nesting is the record itself: its objects and lists then stay JSON.
 NESTING_OF_JSON = 0
@@ -114,6 +114,7 @@ def source_of(api: Api, read: ResourceRead, run_id: str = "") -> DltSource:
 def _register_secrets(name: str, options: SourceOptions) -> None:
     if options.api_key:
         register(options.api_key)
+        register(behind_prefix(options.api_key))
     # Some write parameters behind the path.
     of_path = parse_qs(options.path.partition("?")[2])
     register_values([options.params, of_path, options.headers], but=(name, options.cursor_path, *options.key_paths))

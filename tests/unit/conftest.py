@@ -1,9 +1,8 @@
 """Fixtures for the layers below Airflow: dlt in a folder of its own, waits only recorded, nothing left behind."""
 
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import duckdb
 import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from dlt.common.pipeline import LoadInfo, PipelineContext
+from dlt.common.pipeline import LoadInfo
 from dlt.extract import DltSource
 
 from include import redaction
@@ -27,8 +26,6 @@ from include.extract.read import ResourceRead
 from include.extract.source import source_of
 from tests.support.api_server import ApiServer
 from tests.support.clock import RecordingClock
-
-DLT_SETTINGS = ("SOURCES__", "DATASETS__", "RUNTIME__", "DESTINATION__", "SCHEMA__", "NORMALIZE__", "LOAD__", "DLT_")
 
 
 @pytest.fixture(autouse=True)
@@ -50,35 +47,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = RecordingClock()
     monkeypatch.setattr(session, "SYSTEM_CLOCK", clock)
     return clock.slept
-
-
-@contextmanager
-def dlt_in(home: Path) -> Iterator[None]:
-    """dlt with an empty project and data folder below `home`, no settings in the environment, no active pipeline."""
-    (home / ".dlt").mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(DLT_SETTINGS):
-                patch.delenv(name)
-        patch.setenv("DLT_PROJECT_DIR", str(home))
-        patch.setenv("DLT_DATA_DIR", str(home / "data"))
-        patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-        patch.setenv("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
-        run_context = Container()[PluggableRunContext]
-        earlier = run_context.push_context()
-        run_context.reload(str(home))
-        yield
-        active = Container()[PipelineContext]
-        if active.is_active():
-            active.deactivate()
-    run_context.pop_context(earlier)
-
-
-@pytest.fixture
-def dlt_home(tmp_path: Path) -> Iterator[Path]:
-    """dlt in a folder of this test's own."""
-    with dlt_in(tmp_path / "dlt"):
-        yield tmp_path / "dlt"
 
 
 class Loader:

@@ -32,7 +32,7 @@ from include.load.stored_schema import forget_our_normalizer
 from include.report.history import LoadReport, read_reports, write_report
 from tests.fixtures.warehouses.make import HERE, MODES, records
 from tests.support.api_server import ApiServer
-from tests.unit.conftest import dlt_in
+from tests.support.dlt_home import dlt_in
 
 Rows = list[dict[str, Any]]
 
