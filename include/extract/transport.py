@@ -69,13 +69,16 @@ class CurlAdapter(BaseAdapter):
         it takes `TIMEOUTS_OF_A_REQUEST` times the latter at the most. Raises requests' connection errors and timeouts
         (transient), InvalidURL, ConfigurationError and TooLarge (permanent).
         """
-        assert request.method == "GET", "the API is only read"
+        assert request.method in ("GET", "POST"), "the API is only read; a POST is a search"
         assert request.url
         curl = self._handle()
         header_lines: list[bytes] = []
         body = _Body()
         curl.setopt(pycurl.URL, request.url)
-        curl.setopt(pycurl.HTTPHEADER, [_header_line(*header) for header in request.headers.items()])
+        curl.setopt(
+            pycurl.HTTPHEADER,
+            [*(_header_line(*header) for header in request.headers.items()), *_set_body(curl, request)],
+        )
         curl.setopt(pycurl.HEADERFUNCTION, header_lines.append)
         curl.setopt(pycurl.WRITEFUNCTION, body.take)
         _set_timeouts(curl, timeout)
@@ -148,6 +151,19 @@ class _Body:
 
     def whole(self) -> bytes:
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+
+def _set_body(curl: Any, request: requests.PreparedRequest) -> list[bytes]:
+    """The method and what it sends; returns the headers that this takes: those of curl's own are left out."""
+    if request.method == "GET" and request.body is None:
+        return []
+    body = request.body or b""
+    assert isinstance(body, str | bytes), "a body is read whole before it is sent"
+    curl.setopt(pycurl.POSTFIELDS, body.encode() if isinstance(body, str) else body)
+    # A search with a body may be a GET as well.
+    curl.setopt(pycurl.CUSTOMREQUEST, request.method)
+    # Not to be asked whether the body may follow; and what it is, only the caller knows.
+    return [b"Expect:"] + ([] if "Content-Type" in request.headers else [b"Content-Type:"])
 
 
 def _unpacked(request: requests.PreparedRequest, status: int, headers: HTTPHeaderDict, body: _Body) -> bytes:

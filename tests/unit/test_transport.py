@@ -253,9 +253,37 @@ def test_a_tunnel_through_a_proxy_is_no_answer(
     assert "X-Proxy" not in response.headers
 
 
-def test_only_reading_is_possible(session: requests.Session) -> None:
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_only_reading_is_possible(session: requests.Session, method: str) -> None:
     with pytest.raises(AssertionError):
-        session.post("http://127.0.0.1:9/")
+        getattr(session, method)("http://127.0.0.1:9/")
+
+
+BODIES: list[tuple[dict[str, Any], bytes, str | None]] = [
+    ({"json": {"a": "é"}}, b'{"a": "\\u00e9"}', "application/json"),
+    ({"data": {"a": "é"}}, b"a=%C3%A9", "application/x-www-form-urlencoded"),
+    ({"data": "é".encode()}, "é".encode(), None),
+    ({"data": b"x" * 2_000_000}, b"x" * 2_000_000, None),
+    ({}, b"", None),
+]
+
+
+@pytest.mark.parametrize(("given", "body", "content_type"), BODIES, ids=["json", "form", "bytes", "large", "empty"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_search_sends_its_body_as_requests_would(
+    session: requests.Session, method: str, given: dict[str, Any], body: bytes, content_type: str | None
+) -> None:
+    with ApiServer() as server:
+        for _ in range(2):
+            # On one connection: what one request sent is not sent with the next.
+            assert getattr(session, method)(server.url + "/v1/datasets", **given).ok
+            session.get(server.url + "/v1/datasets")
+    first, plain, again, _ = server.requests
+    for request in (first, again):
+        assert (request.method, request.body) == (method.upper(), body)
+        assert request.headers.get("Content-Type") == content_type
+        assert "Expect" not in request.headers
+    assert (plain.method, plain.body, "Content-Type" in plain.headers) == ("GET", b"", False)
 
 
 @pytest.mark.parametrize("parallel", [1, 4])
