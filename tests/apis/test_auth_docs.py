@@ -11,12 +11,15 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 import pytest
+from dlt.common.configuration import configspec
+from dlt.sources.helpers.rest_client.auth import APIKeyAuth
 
 from include import redaction
 from include.apis.api import Api
 from include.configure.api_connection import api_values
 from include.configure.provider import register_connections
 from include.decide.failure import failure_of
+from include.errors import ConfigurationError
 from include.redaction import redact_log_records
 from tests.support.api_loader import ApiLoader
 from tests.support.api_server import Answer, ApiServer, Request
@@ -85,6 +88,11 @@ def elsewhere(servers: tuple[ApiServer, ApiServer]) -> ApiServer:
     servers[1].reset()
     servers[1].script(lambda _: Answer(200, [{"id": 2}]))
     return servers[1]
+
+
+@configspec
+class Signed(APIKeyAuth):
+    """Of somebody's own: its secret comes from no connection."""
 
 
 class Example:
@@ -191,6 +199,24 @@ def test_a_token_that_is_refused_is_fetched_again_once(dlt_home: Path, here: Api
     here.script(answer)
     assert example.loader().read()
     assert [request.path for request in here.requests] == ["/oauth/token", "/books"] * 2
+
+
+def test_what_dlt_would_not_take_is_refused(dlt_home: Path, here: ApiServer) -> None:
+    from requests.auth import HTTPDigestAuth
+
+    def config() -> Any:
+        return {"client": {"auth": HTTPDigestAuth("somebody", "pa55word")}, "resources": ["books"]}
+
+    api = Api("shelf", resources=("books",), config=config)
+    with pytest.raises(ConfigurationError, match="class `HTTPDigestAuth`, which dlt's REST source does not take"):
+        ApiLoader(dlt_home, api).connect(here.url).read()
+
+
+def test_a_secret_of_an_object_of_ones_own_is_redacted(dlt_home: Path, here: ApiServer) -> None:
+    config = {"client": {"auth": Signed(name="X-Signed", api_key="private-k3y-of-yours")}, "resources": ["books"]}
+    api: Any = Api("shelf", resources=("books",), config=lambda: config)  # type: ignore[arg-type, return-value]
+    ApiLoader(dlt_home, api).connect(here.url).source()
+    assert redaction.redact("the private-k3y-of-yours is") == "the *** is"
 
 
 # --- where nothing of it may be

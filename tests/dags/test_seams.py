@@ -117,7 +117,12 @@ CHANGES: list[tuple[str, Any, str, Any]] = [
     ),
     ("test_the_helper_reads_its_retry_policy_when_it_has_the_data", PipelineTasksGroup, "_run", _other),
     ("test_the_helper_builds_dlts_providers_anew", PipelineTasksGroup, "__init__", _other),
-    ("test_a_group_of_the_helper_can_stand_in_another_dag_than_its_task", PipelineTasksGroup, "_task_name", _named_twice),
+    (
+        "test_a_group_of_the_helper_can_stand_in_another_dag_than_its_task",
+        PipelineTasksGroup,
+        "_task_name",
+        _named_twice,
+    ),
     (
         "test_airflow_looks_for_dags_where_it_finds_two_words",
         airflow_file,
