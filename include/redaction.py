@@ -61,6 +61,12 @@ def register(secret: str) -> None:
         _pattern = re.compile("|".join(_any_spelling(known) for known in sorted(_secrets, key=len, reverse=True)))
 
 
+def behind_prefix(secret: str) -> str:
+    """The key in `Token <key>`, as an API wants it in a header: it may be told without its prefix. Empty: there is none."""
+    prefix, _, key = secret.partition(" ")
+    return key if prefix.isalpha() and " " not in key and len(key) >= STANDS_ALONE_BELOW else ""
+
+
 def register_values(values: object, but: Collection[object] = ()) -> None:
     """Remember what is in `values`, down through lists and objects: fixed parameters, that may be secrets or not.
 

@@ -96,6 +96,16 @@ def _the_environment_is_that_of_the_session() -> Iterator[None]:
     os.environ.update(before)
 
 
+@pytest.fixture
+def dlt_home(tmp_path: Path) -> Iterator[Path]:
+    """dlt in a folder of this test's own."""
+    # Imports dlt.
+    from tests.support.dlt_home import dlt_in
+
+    with dlt_in(tmp_path / "dlt"):
+        yield tmp_path / "dlt"
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _what_dlt_works_out_again_and_again_is_worked_out_once() -> Iterator[None]:
     """Two fifths of a load through Airflow, and half of one without, are dlt's looking for settings."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from dlt.sources.helpers.rest_client.auth import (
     APIKeyAuth,
+    AuthConfigBase,
     BearerTokenAuth,
     HttpBasicAuth,
     OAuth2ClientCredentials,
@@ -43,9 +44,14 @@ def auth_options(given: Any) -> dict[str, Any]:
             given = json.loads(given)
     if isinstance(given, AuthBase):
         given = _config_of(given)
-    if not isinstance(given, dict | AuthBase):
+    if isinstance(given, AuthBase) and not isinstance(given, AuthConfigBase):
+        raise ConfigurationError(
+            f"The option `auth` is an object of the class `{type(given).__name__}`, which dlt's REST source does not take: let the class "
+            "extend `AuthConfigBase` of dlt.sources.helpers.rest_client.auth."
+        )
+    if not isinstance(given, dict | AuthConfigBase):
         raise ConfigurationError("The option `auth` has to be a name or an object of dlt's configuration.")
-    if isinstance(given, AuthBase):
+    if isinstance(given, AuthConfigBase):
         # Somebody's own: what it does is its own.
         return {"auth": given}
     config = {name: value for name, value in given.items() if value is not None}

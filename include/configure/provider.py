@@ -19,7 +19,7 @@ from include.apis.api import Api
 from include.configure.api_connection import ApiValues
 from include.configure.options import SourceOptions
 from include.errors import ConfigurationError
-from include.redaction import STANDS_ALONE_BELOW, forms_of, register
+from include.redaction import STANDS_ALONE_BELOW, behind_prefix, forms_of, register
 
 
 class DestinationFields(Protocol):
@@ -136,11 +136,12 @@ def _check_names(api: Api, place: str, said: Mapping[str, object], options: list
 
 
 def _keep_secret(secret: str) -> None:
-    register(secret)
-    # Airflow masks what its own, structured log writes. It has to be told each spelling, and takes no short ones.
-    for form in forms_of(secret):
-        if len(form) >= STANDS_ALONE_BELOW:
-            mask_secret(form)
+    for part in (secret, behind_prefix(secret)):
+        register(part)
+        # Airflow masks what its own, structured log writes. It has to be told each spelling, and takes no short ones.
+        for form in forms_of(part):
+            if len(form) >= STANDS_ALONE_BELOW:
+                mask_secret(form)
 
 
 def _at(values: Any, path: list[str]) -> Any | None:

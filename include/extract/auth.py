@@ -10,7 +10,8 @@ from urllib.parse import quote_plus, unquote_plus, urlsplit, urlunsplit
 
 import requests
 from dlt.common.configuration import configspec
-from dlt.sources.helpers.rest_client.auth import APIKeyAuth, HttpBasicAuth
+from dlt.common.configuration.specs.base_configuration import is_secret_hint
+from dlt.sources.helpers.rest_client.auth import APIKeyAuth, AuthConfigBase, HttpBasicAuth
 
 from include.configure.options import SourceOptions
 from include.extract.oauth2 import ClientCredentials
@@ -24,6 +25,7 @@ def auth_of(options: SourceOptions) -> Mapping[str, Any]:
         case "none":
             return {}
         case "own":
+            _register_secrets_of(options.auth)
             return {"auth": options.auth}
         case "bearer":
             return {"auth": {"type": "bearer", "token": options.api_key}}
@@ -34,9 +36,18 @@ def auth_of(options: SourceOptions) -> Mapping[str, Any]:
             return {"auth": HttpBasicAuth(username=user, password=password)}
         case "oauth2_client_credentials":
             user, secret = options.username or "", options.api_key or ""
+            register(_basic(user, secret))
             return {"auth": ClientCredentials(partial(open_session, 1), user, secret, **options.auth_fields)}
     kind = {"cookie": CookieKey, "query": QueryKey}.get(options.api_key_location, APIKeyAuth)
     return {"auth": kind(options.api_key_param, options.api_key or "", options.api_key_location)}
+
+
+def _register_secrets_of(auth: AuthConfigBase) -> None:
+    """Of an object of somebody's own: what its class says is secret."""
+    for name, hint in type(auth).get_resolvable_fields().items():
+        value = getattr(auth, str(name), None)
+        if is_secret_hint(hint) and isinstance(value, str):
+            register(value)
 
 
 def _basic(user: str, password: str) -> str:

@@ -32,7 +32,7 @@ from include.extract.resource import OURS, batches_of, ignored_by, resource_of
 from include.extract.session import ApiSession, open_session
 from include.extract.slices import Slicing, slicing_of
 from include.extract.stream import ChildStream, RootStream, Stream
-from include.redaction import register, register_values
+from include.redaction import behind_prefix, register, register_values
 
 # For each request at once: so many children are under way or wait to be taken.
 CHILDREN_WAITING = 2
@@ -121,6 +121,7 @@ def source_of(api: Api, read: ResourceRead, run_id: str = "") -> DltSource:
 def _register_secrets(name: str, options: SourceOptions) -> None:
     if options.api_key:
         register(options.api_key)
+        register(behind_prefix(options.api_key))
     # Some write parameters behind the path.
     of_path = parse_qs(options.path.partition("?")[2])
     register_values([options.params, of_path], but=(name, options.cursor_path, *options.key_paths))

@@ -1,4 +1,4 @@
-"""dlt in a folder of a test's own."""
+"""dlt in a folder of a test's own: no settings of anybody else, no active pipeline."""
 
 import os
 from collections.abc import Iterator

@@ -220,7 +220,7 @@ def test_the_connections_name_the_stacks_own_services(make_env: ModuleType) -> N
 
 
 def test_a_task_may_wait_as_long_as_another_runs() -> None:
-    hours = re.search(r"execution_timeout=timedelta\(hours=(\d+)\)", (PROJECT / "dags" / "datasets.py").read_text())
+    hours = re.search(r"execution_timeout=timedelta\(hours=(\d+)\)", (PROJECT / "include" / "api_dag.py").read_text())
     assert hours
     longest = int(hours[1]) * 3600
     assert int(SERVICES["scheduler"]["environment"]["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"]) >= longest

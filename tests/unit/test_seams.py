@@ -8,7 +8,7 @@ takes each inside away, and sees its canary turn red.
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +36,7 @@ from dlt.destinations.impl.sqlalchemy import type_mapper as sqlalchemy_types
 from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJobClient
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
-from dlt.extract import extract, extractors
+from dlt.extract import DltResource, DltSource, extract, extractors
 from dlt.extract.hints import DltResourceHints
 from dlt.extract.incremental import Incremental, IncrementalResourceWrapper
 from dlt.extract.items_transform import ItemTransform, LimitItem
@@ -388,6 +388,25 @@ def test_dlt_reads_a_declaration_into_merged_resources_and_their_parents() -> No
     assert [one.resolve_config["resource"] for one in resolved["children"] or ()] == ["parents"]
 
 
+def test_children_hear_the_resource_that_they_are_given() -> None:
+    reads: list[str] = []
+
+    def read() -> Iterator[list[int]]:
+        reads.append("once")
+        yield [1, 2]
+
+    parents = dlt.resource(read, name="parents")
+    children = dlt.transformer(lambda items: [f"child of {one}" for one in items], data_from=parents, name="children")
+    pages = parents.with_name("parents_pages").add_map(lambda number: number * 10)
+    assert (pages.name, parents.name) == ("parents_pages", "parents")
+    children.pipe_data_from(pages)
+    rows = dlt.transformer(lambda items: items, data_from=pages, name="parents")
+    source = DltSource(Schema("seams"), "seams", [children, rows])
+    assert set(source.resources.selected) == {"children", "parents"}
+    assert sorted(map(str, source)) == ["10", "20", "child of 10", "child of 20"]
+    assert reads == ["once"]
+
+
 def test_keys_that_are_forgotten_stay_forgotten() -> None:
     pipeline = dlt.pipeline("seams", destination="duckdb")
     columns: Any = {"id": {"merge_key": True}}
@@ -542,6 +561,13 @@ def _new(owner: Any, name: str, value: Any) -> Callable[[pytest.MonkeyPatch], No
 
 
 _connect = duckdb.connect
+_pipe_data_from = DltResource.pipe_data_from
+
+
+def _bound_once(self: DltResource, data_from: Any) -> None:
+    if (self.name, data_from.name) != ("children", "parents_pages"):
+        _pipe_data_from(self, data_from)
+
 
 # The canary, and a change inside the library.
 CHANGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
@@ -600,6 +626,8 @@ CHANGES: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
         "test_dlt_reads_a_declaration_into_merged_resources_and_their_parents",
         _with(config_setup, "build_resource_dependency_graph", lambda *given: ([], {}, {})),
     ),
+    ("test_children_hear_the_resource_that_they_are_given", _with(DltResource, "pipe_data_from", _bound_once)),
+    ("test_children_hear_the_resource_that_they_are_given", _with(DltResource, "with_name", lambda self, _: self)),
     (
         "test_keys_that_are_forgotten_stay_forgotten",
         _with(dlt.Pipeline, "default_schema", property(lambda self: self.schemas[self.default_schema_name].clone())),
