@@ -116,16 +116,6 @@ def _what_dlt_works_out_again_and_again_is_worked_out_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def dlt_home(tmp_path: Path) -> Iterator[Path]:
-    """dlt in a folder of this test's own."""
-    # Imports dlt.
-    from tests.support.dlt_home import dlt_in
-
-    with dlt_in(tmp_path / "dlt"):
-        yield tmp_path / "dlt"
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _loopback_only() -> Iterator[None]:
     """No test leaves this machine; a service that the environment names elsewhere is the exception."""
