@@ -8,6 +8,7 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from include.extract.quota import Quota, quotas_of
+from include.extract.quota_pace import QuotaPace
 from include.extract.request_budget import RequestBudget
 from tests.apis.quota import Allowance
 from tests.apis.quota import Quota as ApiQuota
@@ -157,3 +158,21 @@ def test_a_large_quota_holds_nobody_up() -> None:
 def test_a_quota_of_a_day_is_not_waited_for_by_a_task() -> None:
     took, _ = read(40, ApiQuota(30, 24 * 3600), seconds, 4)
     assert took < 10
+
+
+def test_an_answer_that_was_overtaken_gives_nothing_back() -> None:
+    pace = QuotaPace(2)
+    pace.heed([Quota("", 0, 60, 30)], now=0)
+    pace.heed([Quota("", 5, 60, 30)], now=0.5)
+    assert pace.wait_seconds(0.5, under_way=0) > 59
+    # A word on the window after it counts.
+    pace.heed([Quota("", 29, 60, 30)], now=60.5)
+    assert pace.wait_seconds(60.5, under_way=0) == 0
+
+
+def test_of_a_new_window_no_more_is_asked_at_once_than_it_has() -> None:
+    pace = QuotaPace(16)
+    pace.heed([Quota("", 0, 5, 10)], now=0)
+    assert pace.wait_seconds(1, under_way=0) == 5
+    assert pace.wait_seconds(6, under_way=10) > 0
+    assert pace.wait_seconds(6, under_way=0) == 0
