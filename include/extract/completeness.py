@@ -121,6 +121,10 @@ class WholeRead:
 
     # --- a pass
 
+    def resume(self, earlier: "WholeRead") -> None:
+        """Be what `earlier` was, whose pass moved: the next one is compared with it."""
+        vars(self).update(vars(earlier))
+
     def begin_pass(self) -> None:
         """The collection is read from its beginning: once more where the last pass moved, else as a new read."""
         if self.goes_on:

@@ -10,6 +10,7 @@ from typing import Any
 
 from dlt.extract.items import SupportsPipe
 from dlt.extract.items_transform import BaseItemTransform, ItemTransform
+from requests import Request
 
 from include.configure.declaration import DeclaredResource
 from include.errors import ResponseShapeError
@@ -123,6 +124,8 @@ class ChildStream(Stream):
         self._parts = parts
         self._options = read.options
         self._lock = Lock()
+        # By what was asked: reads that moved, which go on with the next pass of all.
+        self._moved: dict[str, WholeRead] = {}
         # Fields that dlt adds from the parent are not in the answer.
         of_parent = f"_{declared.parent}_"
         self._own_key = [path for path in read.options.key_paths if not path.startswith(of_parent)]
@@ -146,13 +149,20 @@ class ChildStream(Stream):
         options.primary_key = self._own_key or None
         whole = WholeRead(type(self.progress)(), options.total_path)
         parts = self._parts(whole, siblings=self._siblings, options=options)
-        end = parts.on_end
+        end, asked = parts.on_end, [""]
+
+        def before_pass(request: Request) -> None:
+            asked[0] = f"{request.method} {request.url} {request.params} {request.json}"
+            if (earlier := self._moved.pop(asked[0], None)) is not None:
+                whole.resume(earlier)
 
         def on_end(hook: ReadHook, read: WholeRead) -> None:
             end(hook, read)
             self._count(read)
+            if whole.goes_on:
+                self._moved[asked[0]] = whole
 
-        parts.on_end = on_end
+        parts.before_pass, parts.on_end = before_pass, on_end
         return paginator_of(options, parts, spawn)
 
     def _count(self, read: WholeRead) -> None:

@@ -56,6 +56,8 @@ class ReadParts:
     fetch_ahead: Callable[[Request], None] = lambda _request: None
     on_end: Callable[[ReadHook, WholeRead], None] = lambda _hook, _read: None
     """Called when a pass is over, well or not."""
+    before_pass: Callable[[Request], None] = lambda _request: None
+    """Called when a pass begins, with its first request."""
     is_part: bool = False
     """What is read is a part of a collection: the answers before it count, too."""
     slicing: Slicing | None = None
@@ -97,6 +99,7 @@ class ProvenPaginator:
     def begin(self, request: Request) -> None:
         """Begin at the beginning: a read, or another pass of one."""
         self.hook.attach(request)
+        self.parts.before_pass(request)
         self.read.begin_pass()
         if not self.parts.is_part:
             self.reader.start_pass()
