@@ -146,13 +146,8 @@ def _of_options(options: SourceOptions) -> _Filter:
         named.append((options.end_param, "end"))
 
     def write(part: Slice) -> Params:
-        written: Params = {}
-        for name, side in named:
-            if side == "start":
-                written[name] = None if part.start is None else format_start(part.start, options.cursor_format)
-            else:
-                written[name] = None if part.end is None else format_instant(part.end, options.cursor_format, "end")
-        return written
+        instants = {"start": part.start, "end": part.end}
+        return {name: _as_option(instants[side], side, options) for name, side in named}
 
     return _Filter(frozenset(side for _, side in named), write)
 
