@@ -3,7 +3,7 @@
 In: the options. Out: what the client's configuration has under `auth`. Nothing is sent here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,8 +17,11 @@ from include.extract.session import open_session
 from include.redaction import register
 
 
-def auth_of(options: SourceOptions) -> Mapping[str, Any]:
-    """The part `auth` of dlt's client configuration; empty where the API asks for no key."""
+def auth_of(options: SourceOptions, token_session: Callable[[], requests.Session] | None = None) -> Mapping[str, Any]:
+    """The part `auth` of dlt's client configuration; empty where the API asks for no key.
+
+    `token_session` opens a session that fetches tokens; None: one of its own.
+    """
     match options.auth_kind:
         case "none":
             return {}
@@ -33,7 +36,11 @@ def auth_of(options: SourceOptions) -> Mapping[str, Any]:
             return {"auth": HttpBasicAuth(username=user, password=password)}
         case "oauth2_client_credentials":
             user, secret = options.username or "", options.api_key or ""
-            return {"auth": ClientCredentials(partial(open_session, 1), user, secret, **options.auth_fields)}
+            return {
+                "auth": ClientCredentials(
+                    token_session or partial(open_session, 1), user, secret, **options.auth_fields
+                )
+            }
     if options.api_key_location == "cookie":
         return {"auth": CookieKey(name=options.api_key_param, api_key=options.api_key or "")}
     return {

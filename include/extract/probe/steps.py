@@ -1,0 +1,117 @@
+"""The probe, from its first question to its last.
+
+In: the options of a source, of which only address, credentials, fixed parameters and headers count. Out: `Findings`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from include.configure.options import SourceOptions
+from include.extract.answer import content_key
+from include.extract.probe.asking import Asker, Reply
+from include.extract.probe.credentials import find_way
+from include.extract.probe.fields import cursor_candidates, key_candidates, says_change
+from include.extract.probe.findings import Findings
+from include.extract.probe.paging import FEWEST_RECORDS, Paging, find_cursor_param, recognise
+from include.extract.probe.places import Found, records_in
+from include.extract.probe.sizes import LargePage, comes_again, end_is_at, largest_page, total_in
+from include.extract.probe.time_filter import find_filter
+from include.redaction import register, register_values
+
+
+def probe(options: SourceOptions) -> Findings:
+    """Ask, and say what was found. Raises nothing but what a wrong configuration raises."""
+    register(options.api_key or "")
+    register_values([options.params, options.headers])
+    asker = Asker(options)
+    findings = Findings(asker.address, may_add_params=not options.params)
+    way = find_way(asker, options)
+    findings.key, findings.auth = way.sentence, way.options
+    _look(asker, way.reply, findings)
+    findings.asked, findings.limit_headers = asker.asked, dict(asker.limit_headers)
+    return findings
+
+
+def _look(asker: Asker, first: Reply, findings: Findings) -> None:
+    if not first.is_good:
+        findings.problem = first.problem
+        return
+    found = records_in(first.body)
+    if found is None or not found.records:
+        findings.problem = _no_records(found, first.body)
+        return
+    findings.selector, findings.first_length = found.selector, len(found.records)
+    paging = recognise(asker, first, found)
+    if paging.kind == "cursor":
+        paging = replace(paging, cursor_param=find_cursor_param(asker, paging, found))
+        if paging.cursor_param is None:
+            findings.problem = (
+                f"The next page is named at `{paging.next.place if paging.next else ''}`, and none of the usual parameters takes that. Look "
+                "into the API's documentation, and set the option `paginator` to a `cursor` with its `cursor_param`."
+            )
+    findings.paging = paging
+    large = largest_page(asker, paging)
+    replies = [reply for reply in (paging.reply, large.reply if large else first) if reply]
+    if large:
+        found, findings.selector = large.found, large.found.selector
+    elif paging.reply and (small := records_in(paging.reply.body)):
+        findings.selector = small.selector
+    findings.total = total_in(replies, len(found.records))
+    _size(findings, large)
+    params = paging.params(large.asked) if large else {}
+    if findings.total and findings.page_size:
+        findings.end_is_at_total = end_is_at(asker, paging, findings.total[1], findings.page_size)
+    findings.order_is_stable = comes_again(asker, params, found)
+    if paging.kind == "single_page" and findings.total and findings.total[1] > len(found.records):
+        findings.problem = (
+            f"The API has {findings.total[1]} records and gives {len(found.records)}; by which parameters it gives the others could not be "
+            "found. Look into its documentation, and set the option `paginator`."
+        )
+    _fields(asker, findings, paging, _distinct(first, found))
+
+
+def _no_records(found: Found | None, body: Any) -> str:
+    if found is not None:
+        return (
+            f"The list of records at `{found.selector}` is empty: there is nothing to learn from. Name a collection that has records in the "
+            "option `path`."
+        )
+    lists = isinstance(body, dict) and any(isinstance(value, list) and value for value in body.values())
+    arrays = " Its lists hold no objects; some APIs give objects for a parameter, to be set in the option `params`."
+    return (
+        f"The answer holds no list of records.{arrays if lists else ''} Name the collection in the option `path`; the address alone is often "
+        "an index."
+    )
+
+
+def _size(findings: Findings, large: LargePage | None) -> None:
+    if large is None:
+        return
+    total = findings.total[1] if findings.total else None
+    refused = "".join(f", {size} are refused" for size in large.refused)
+    if large.length >= large.asked or large.length == total:
+        findings.page_size = large.asked
+        findings.cap = f"up to {large.asked} records a page are taken{refused}"
+    else:
+        findings.page_size = large.length
+        reason = "a larger size is cut without a word" if total else "its cap, or all that there is"
+        findings.cap = f"{large.length} records a page, of {large.asked} that were asked for: {reason}{refused}"
+
+
+def _distinct(first: Reply, found: Found) -> list[dict[str, Any]]:
+    of_first = records_in(first.body)
+    everything: Iterable[dict[str, Any]] = [*(of_first.records if of_first else []), *found.records]
+    return list({content_key(record): record for record in everything}.values())
+
+
+def _fields(asker: Asker, findings: Findings, paging: Paging, records: list[dict[str, Any]]) -> None:
+    findings.records_seen = len(records)
+    if len(records) < FEWEST_RECORDS:
+        return
+    findings.keys, findings.cursors = key_candidates(records), cursor_candidates(records)
+    path, form = next(iter(findings.cursors.items()), (None, None))
+    if path and form and says_change(path):
+        findings.filter_was_tried = True
+        size = findings.page_size or findings.first_length
+        findings.filter = find_filter(asker, path, form, records, paging.params(size), size)

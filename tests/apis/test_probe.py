@@ -1,0 +1,234 @@
+"""`make check` finds by itself how servers that nobody here wrote page; what it prints is then used, and loads all of their records.
+
+In: host, path and credential. Out: its lines, and the number of requests as the server counted them.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from include import check_api
+from include.apis.api import Api
+from include.apis.datasets import DATASETS
+from include.extract.probe.asking import MOST_REQUESTS
+from tests.apis.catalogues.gbif import Gbif
+from tests.apis.catalogues.udata import Udata
+from tests.apis.server import DoubleServer
+from tests.apis.servers.content import CREDENTIALS, RECORDS
+from tests.apis.servers.started import Servers
+from tests.support.api_loader import ApiLoader
+from tests.support.api_server import Answer, ApiServer, Request
+
+
+@dataclass
+class Forwarding(ApiServer):
+    """Hands each request on to the server at `to`, and counts it."""
+
+    to: str = ""
+
+    def page(self, request: Request) -> Answer:
+        answer = requests.request(
+            request.method,
+            self.to + request.target,
+            headers=dict(request.headers),
+            data=request.body,
+            allow_redirects=False,
+            timeout=30,
+        )
+        kept = {name: value for name, value in answer.headers.items() if name in ("Link", "X-Total-Count", "Location")}
+        return Answer(answer.status_code, answer.content, kept)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """`secret`, `login`: the fields of the connection. `finds`: what stands in the lines."""
+
+    family: str
+    path: str
+    finds: tuple[str, ...]
+    secret: str | None = None
+    login: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    password_begins: str = ""
+
+
+OAUTH2 = {
+    "type": "oauth2_client_credentials",
+    "access_token_url": "{url}/oauth/token/",
+    "access_token_request_data": {"scope": "read"},
+}
+PROBED = {
+    "limit-offset": Probed(
+        "django",
+        "/drf/limit-offset/",
+        (
+            "is asked for; accepted as the header `Authorization: Token …`",
+            "are at `results`; 20 in the first answer",
+            "is at `count`: 237; the last record is where it says",
+            "50 records a page, of 1000 that were asked for: a larger size is cut without a word",
+            "by offset, as `offset`, the size as `limit`",
+            "was the same in two reads",
+            "may be `id`, ",
+            "may be said by `modified`, as found in 50 records",
+            "the start as `modified__gte` is counted in; its end as `modified__lt` is left out",
+        ),
+        CREDENTIALS["token"],
+        password_begins="Token ",
+    ),
+    "page number": Probed(
+        "django",
+        "/drf/pages/",
+        (
+            "accepted by `http_basic`",
+            "by page number from 1, as `page`, the size as `page_size`",
+            "is at `count`: 237; the last",
+        ),
+        CREDENTIALS["password"],
+        CREDENTIALS["login"],
+    ),
+    "cursor": Probed(
+        "django",
+        "/drf/cursor/",
+        ("is not asked for", "by a link in `next`, the size as `page_size`", "none was found; the end is where"),
+    ),
+    "ninja": Probed(
+        "django",
+        "/ninja/articles",
+        ("accepted as the header `X-API-Key`", "by offset, as `offset`, the size as `limit`", "are at `items`; 100 in"),
+        CREDENTIALS["api_key"],
+    ),
+    "JSON:API": Probed(
+        "django",
+        "/jsonapi/articles/",
+        (
+            "by page number from 1, as `page[number]`, the size as `page[size]`",
+            "is at `meta.pagination.count`: 237",
+            "may be said by `attributes.modified`",
+            "the start as `filter[modified.gte]` is counted in; its end as `filter[modified.lt]` is left out",
+        ),
+    ),
+    "OAuth2": Probed(
+        "django",
+        "/oauth/articles/",
+        ("accepted by `oauth2_client_credentials`", "by page number from 1, as `page`, the size as `page_size`"),
+        CREDENTIALS["client_secret"],
+        CREDENTIALS["client_id"],
+        {"auth": OAUTH2},
+    ),
+    "Datasette": Probed(
+        "datasette",
+        "/library/articles.json",
+        (
+            "by a link in `next_url`",
+            "is at `filtered_table_rows_count`: 237",
+            "the start as `modified__gte` is counted in",
+        ),
+        extra={"params": {"_shape": "objects", "_json": ["author", "tags"]}},
+    ),
+    "json-server 0.17": Probed(
+        "json-server-0.17",
+        "/articles",
+        (
+            "by page number from 1, as `_page`, the size as `_limit`",
+            "is at `header:X-Total-Count`: 237",
+            "the start as `modified_gte` is counted in; its end as `modified_lte` is counted in",
+        ),
+    ),
+    "json-server 1": Probed(
+        "json-server-1",
+        "/articles",
+        (
+            "are at `data`; 237 in the first answer",
+            "by page number from 1, as `_page`, the size as `_per_page`",
+            "is at `items`: 237; the last record is where it says",
+            "the start as `modified:gte` is counted in; its end as `modified:lt` is left out",
+        ),
+    ),
+}
+
+
+@contextmanager
+def connected(monkeypatch: pytest.MonkeyPatch, conn_id: str, url: str, **fields: Any) -> Iterator[None]:
+    """An Airflow connection, as the environment has it."""
+    said = {"conn_type": "http", "host": url, **{name: value for name, value in fields.items() if value}}
+    with monkeypatch.context() as patch:
+        patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(said))
+        yield
+
+
+def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """The exit code, and all that was printed."""
+    code = check_api.main(arguments)
+    output = capsys.readouterr()
+    return code, output.out + output.err
+
+
+def pasted(output: str) -> tuple[Api, dict[str, Any]]:
+    """The declaration and the extra that were printed, as a person would paste them."""
+    code, _, rest = output.partition("To declare it, in include/apis/")[2].partition(":\n\n")[2].partition("\nTo add ")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return next(value for value in names.values() if isinstance(value, Api)), extra_in(rest)
+
+
+def extra_in(output: str) -> dict[str, Any]:
+    extra: dict[str, Any] = json.loads(output.partition(":\n\n")[2].partition("\n\nFound")[0])
+    return extra
+
+
+@pytest.mark.parametrize("name", PROBED)
+def test_what_it_prints_loads_everything(
+    servers: Servers,
+    dlt_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    probed = PROBED[name]
+    with Forwarding(to=servers[probed.family].url) as server:
+        given = json.loads(json.dumps(probed.extra).replace("{url}", server.url))
+        extra = {"path": probed.path, **given}
+        with connected(monkeypatch, "library_api", server.url, password=probed.secret, login=probed.login, extra=extra):
+            code, output = checked(capsys, "library_api")
+        print(output)
+        asked = len(server.requests)
+        assert code == 0, output
+        assert 5 < asked <= MOST_REQUESTS
+        assert f"{'Requests':<10} {asked} of {MOST_REQUESTS}" in output
+        assert {request.method for request in server.requests if request.path != "/oauth/token/"} == {"GET"}
+        for part in probed.finds:
+            assert part in output
+        assert_nothing_is_told(output, [probed.secret])
+        api, more = pasted(output)
+        loader = ApiLoader(dlt_home, api)
+        password = probed.secret and probed.password_begins + probed.secret
+        loader.connect(server.url, password, probed.login, **given, **more).run()
+        (resource,) = api.resource_names
+        assert loader.query(f"SELECT id::INTEGER FROM {resource} ORDER BY 1") == [(one["id"],) for one in RECORDS]
+
+
+def assert_nothing_is_told(output: str, secrets: list[str | None]) -> None:
+    """No secret, and no value of a record."""
+    for told in (*filter(None, secrets), *(one["name"] for one in (record["author"] for record in RECORDS[:3]))):
+        assert told not in output
+    assert "Article" not in output
+    assert "2026-" not in output
+
+
+def test_a_wrong_key_is_told(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dlt_home: Path
+) -> None:
+    with Forwarding(to=servers["django"].url) as server:
+        extra = {"path": "/drf/limit-offset/"}
+        with connected(monkeypatch, "library_api", server.url, password="wr0ng-and-secret", extra=extra):
+            code, output = checked(capsys, "library_api")
+        assert (code, len(server.requests) <= 6) == (1, True)
+    assert "is asked for, and was refused in each way that was tried" in output
+    assert "401" in output.splitlines()[-1]
+    assert_nothing_is_told(output, ["wr0ng-and-secret"])
