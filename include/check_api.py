@@ -81,15 +81,10 @@ def _conclude(api: Api, conn_id: str, is_declared: bool, findings: Findings, opt
         _say(redact(findings.problem or "Nothing was found."))
         return 1
     if not is_declared:
-        _say(f"\nTo declare it, in include/apis/{api.name}.py:\n")
-        _say(declaration_of(api.name, options.path, findings))
-    _say(
-        f"\nTo set, in the extra of the connection `{conn_id}`:\n"
-        if is_declared
-        else f"\nTo add to the extra of `{conn_id}`:\n"
-    )
-    _say(as_json(findings.options if is_declared else findings.beside_the_declaration))
-    _say("\nFound how to read it: every word above was seen in these few answers only; a load proves the rest.")
+        _say(f"\nTo declare it, in include/apis/{api.name}.py:\n", declaration_of(api.name, options.path, findings))
+    if extra := findings.options if is_declared else findings.beside_the_declaration:
+        _say(f"\nTo {'set in' if is_declared else 'add to'} the extra of the connection `{conn_id}`:\n", as_json(extra))
+    _say("\nFound how to read it: all of this was seen in these few answers only; a load proves the rest.")
     return 0
 
 

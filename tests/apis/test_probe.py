@@ -100,7 +100,7 @@ PROBED = {
     "ninja": Probed(
         "django",
         "/ninja/articles",
-        ("accepted as the header `X-API-Key`", "by offset, as `offset`, the size as `limit`", "are at `items`; 100 in"),
+        ("accepted as the header `X-API-Key`", "by offset, as `offset`, the size as `limit`", "are at `items`; 50 in"),
         CREDENTIALS["api_key"],
     ),
     "JSON:API": Probed(
@@ -147,7 +147,7 @@ PROBED = {
             "are at `data`; 237 in the first answer",
             "by page number from 1, as `_page`, the size as `_per_page`",
             "is at `items`: 237; the last record is where it says",
-            "the start as `modified:gte` is counted in; its end as `modified:lt` is left out",
+            "the start as `modified_gte` is counted in; its end as `modified_lte` is counted in",
         ),
     ),
 }
@@ -171,14 +171,16 @@ def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 
 def pasted(output: str) -> tuple[Api, dict[str, Any]]:
     """The declaration and the extra that were printed, as a person would paste them."""
-    code, _, rest = output.partition("To declare it, in include/apis/")[2].partition(":\n\n")[2].partition("\nTo add ")
+    printed = output.partition("To declare it, in include/apis/")[2].partition(":\n\n")[2]
+    code = printed.partition("\nTo add ")[0].partition("\nFound how")[0]
+    rest = printed.partition("\nTo add ")[2]
     names: dict[str, Any] = {}
     exec(code, names)
     return next(value for value in names.values() if isinstance(value, Api)), extra_in(rest)
 
 
 def extra_in(output: str) -> dict[str, Any]:
-    extra: dict[str, Any] = json.loads(output.partition(":\n\n")[2].partition("\n\nFound")[0])
+    extra: dict[str, Any] = json.loads(output.partition(":\n\n")[2].partition("\n\nFound")[0] or "{}")
     return extra
 
 

@@ -47,29 +47,33 @@ def value_at(record: Record, path: str) -> Any:
 def cursor_format_of(path: str, values: Sequence[Any]) -> CursorFormat | None:
     """How the instants are written; None: they are none."""
     if all(isinstance(value, str) and from_iso_8601(value) is not None for value in values):
-        if all(len(value) == len("2026-11-27") for value in values):
-            return "date"
-        return "iso8601_z" if all(value[-1:] in "Zz" for value in values) else "iso8601_offset"
-    if _TIME.search(path) and all(type(value) is int for value in values):
-        if all(value in _SECONDS for value in values):
-            return "epoch_seconds"
-        if all(value // 1000 in _SECONDS for value in values):
-            return "epoch_milliseconds"
-    return None
+        return _text_format(values)
+    if not _TIME.search(path) or not all(type(value) is int for value in values):
+        return None
+    units: tuple[tuple[int, CursorFormat], ...] = ((1, "epoch_seconds"), (1000, "epoch_milliseconds"))
+    return next((form for unit, form in units if all(value // unit in _SECONDS for value in values)), None)
+
+
+def _text_format(values: Sequence[str]) -> CursorFormat:
+    if all(len(value) == len("2026-11-27") for value in values):
+        return "date"
+    return "iso8601_z" if all(value[-1:] in "Zz" for value in values) else "iso8601_offset"
 
 
 def _columns(records: Sequence[Record]) -> Iterator[tuple[str, list[Any]]]:
     """The values of each field that all have, also of those one level down."""
-    if not records:
-        return
-    for name, value in records[0].items():
-        inner = value if isinstance(value, dict) else {}
-        for path in (name, *(f"{name}.{below}" for below in inner)):
-            if "." in name or any("." in below for below in inner):
-                continue
-            values = [value_at(record, path) for record in records]
-            if all(value is not None for value in values):
-                yield path, values
+    for path in _paths(records[0]) if records else ():
+        values = [value_at(record, path) for record in records]
+        if all(value is not None for value in values):
+            yield path, values
+
+
+def _paths(record: Record) -> Iterator[str]:
+    # A dot leads into an object: a field with one in its own name cannot be named.
+    for name, value in record.items():
+        if "." not in name:
+            yield name
+            yield from (f"{name}.{below}" for below in (value if isinstance(value, dict) else ()) if "." not in below)
 
 
 def _tells_apart(values: Sequence[Any]) -> bool:

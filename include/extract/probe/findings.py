@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.configure.choices import CursorFormat
+from include.configure.options import SourceOptions
 from include.extract.probe.paging import Paging
 from include.extract.probe.time_filter import TimeFilter
 
@@ -52,7 +53,8 @@ class Findings:
             options["sync_mode"] = "replace"
         if self.filter and self.filter.start_is_in:
             path, form = next(iter(self.cursors.items()))
-            options |= {"cursor_path": path, "cursor_format": form, "start_param": self.filter.start_param}
+            options |= {"cursor_path": path, "start_param": self.filter.start_param}
+            options |= {"cursor_format": form} if form != SourceOptions().cursor_format else {}
             options |= {"end_param": self.filter.end_param} if self.filter.end_param else {}
         return options
 
@@ -60,7 +62,7 @@ class Findings:
     def beside_the_declaration(self) -> dict[str, Any]:
         """Of `options`, those that dlt has no word for."""
         options = self.options
-        names = ["cursor_format"] if "start_param" in options else []
+        names = ["cursor_format"] if "cursor_format" in options else []
         # dlt's own is a number of pages where pages have numbers, and of nothing where they have links.
         names += ["total_path"] if options["paginator"] != "offset" and options["total_path"] else []
         return {name: options[name] for name in names}

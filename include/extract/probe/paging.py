@@ -5,7 +5,7 @@ by offset it begins with the fourth record, by number from 1 with the fifth, by 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -65,26 +65,41 @@ def recognise(asker: Asker, first: Reply, found: Found) -> Paging:
     """Try the names until size and position are known; a link that the API gives says its names itself."""
     nexts = next_in(first.body, first.headers)
     keys = [content_key(record) for record in found.records]
-    size_param: str | None = None
-    ignored: set[str] = set()
-    small: Reply | None = None
+    trial = _Trial(keys)
     for size, position in _families(nexts, len(keys), asker.given_params()):
-        if asker.left <= KEPT_REQUESTS or len(keys) < FEWEST_RECORDS:
+        if asker.left <= KEPT_REQUESTS or len(keys) < FEWEST_RECORDS or (trial.size_param and nexts):
             break
-        if ignored & {size, position} or (size_param and size != size_param):
-            continue
-        reply = asker.ask({size: SIZE, position: POSITION})
+        if trial.is_worth(size, position):
+            reply = asker.ask({size: SIZE, position: POSITION})
+            if paging := trial.judge(size, position, reply):
+                return paging
+    return _followed(nexts, trial.size_param, trial.small)
+
+
+@dataclass
+class _Trial:
+    """What is known of names so far. `first`: the keys of the first answer. `small`: an answer of a small page."""
+
+    first: Sequence[Any]
+    size_param: str | None = None
+    small: Reply | None = None
+    ignored: set[str] = field(default_factory=set)
+
+    def is_worth(self, size: str, position: str) -> bool:
+        """Neither is ignored, and where the size is known, it is that one."""
+        return not self.ignored & {size, position} and self.size_param in (None, size)
+
+    def judge(self, size: str, position: str, reply: Reply) -> Paging | None:
+        """The paging, where both were heeded."""
         seen = _keys_of(reply)
-        if (how := _position_of(keys, seen)) is not None:
+        if (how := _position_of(self.first, seen)) is not None:
             return Paging(how[0], position, size, how[1], reply=reply)
-        if seen == keys[:SIZE]:
-            size_param, small = size, reply
-            ignored.add(position)
-        elif seen == keys:
-            ignored |= {size, position}
-        if size_param and nexts:
-            break
-    return _followed(nexts, size_param, small)
+        if seen == self.first[:SIZE]:
+            self.size_param, self.small = size, reply
+            self.ignored.add(position)
+        elif seen == self.first:
+            self.ignored |= {size, position}
+        return None
 
 
 def _position_of(first: Sequence[Any], seen: Sequence[Any]) -> tuple[str, int] | None:
@@ -129,17 +144,15 @@ def _keys_of(reply: Reply) -> list[Any]:
 
 def _families(nexts: list[Next], length: int, given: set[str]) -> Iterator[tuple[str, str]]:
     """All pairs of names, those first that the API's own link has. A name that somebody has set is not tried."""
-    hints = {
-        name: value
-        for one in nexts
-        if one.kind != "cursor"
-        for name, value in parse_qsl(urlsplit(one.value).query)
-        if value.isdecimal() and name not in given
-    }
-    sizes = [name for name, value in hints.items() if int(value) == length and "off" not in name.lower()]
-    positions = [name for name in hints if name not in sizes]
-    own = [(size, position) for size in sizes for position in positions]
+    hints = {name: value for name, value in _numbers_in_links(nexts) if name not in given}
+    sizes = [name for name, value in hints.items() if value == length and "off" not in name.lower()]
+    own = [(size, position) for size in sizes for position in hints if position not in sizes]
     near = [pair for pair in FAMILIES if set(pair) & set(hints)]
-    for pair in dict.fromkeys((*own, *near, *FAMILIES)):
-        if not given & set(pair):
-            yield pair
+    yield from (pair for pair in dict.fromkeys((*own, *near, *FAMILIES)) if not given & set(pair))
+
+
+def _numbers_in_links(nexts: list[Next]) -> Iterator[tuple[str, int]]:
+    for link in (one.value for one in nexts if one.kind != "cursor"):
+        for name, value in parse_qsl(urlsplit(link).query):
+            if value.isdecimal() and len(value) < 20:
+                yield name, int(value)

@@ -3,7 +3,6 @@
 In: the options of a source, of which only address, credentials, fixed parameters and headers count. Out: `Findings`.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -42,33 +41,41 @@ def _look(asker: Asker, first: Reply, findings: Findings) -> None:
         findings.problem = _no_records(found, first.body)
         return
     findings.selector, findings.first_length = found.selector, len(found.records)
-    paging = recognise(asker, first, found)
-    if paging.kind == "cursor":
-        paging = replace(paging, cursor_param=find_cursor_param(asker, paging, found))
-        if paging.cursor_param is None:
-            findings.problem = (
-                f"The next page is named at `{paging.next.place if paging.next else ''}`, and none of the usual parameters takes that. Look "
-                "into the API's documentation, and set the option `paginator` to a `cursor` with its `cursor_param`."
-            )
-    findings.paging = paging
+    paging = findings.paging = _paging(asker, first, found)
     large = largest_page(asker, paging)
-    replies = [reply for reply in (paging.reply, large.reply if large else first) if reply]
-    if large:
-        found, findings.selector = large.found, large.found.selector
-    elif paging.reply and (small := records_in(paging.reply.body)):
-        findings.selector = small.selector
-    findings.total = total_in(replies, len(found.records))
+    page = large.found if large else found
+    findings.selector = page.selector
+    pages = [paging.reply, large.reply if large else first]
+    findings.total = total_in([reply for reply in pages if reply], len(page.records))
     _size(findings, large)
-    params = paging.params(large.asked) if large else {}
     if findings.total and findings.page_size:
         findings.end_is_at_total = end_is_at(asker, paging, findings.total[1], findings.page_size)
-    findings.order_is_stable = comes_again(asker, params, found)
-    if paging.kind == "single_page" and findings.total and findings.total[1] > len(found.records):
-        findings.problem = (
-            f"The API has {findings.total[1]} records and gives {len(found.records)}; by which parameters it gives the others could not be "
-            "found. Look into its documentation, and set the option `paginator`."
+    findings.order_is_stable = comes_again(asker, paging.params(large.asked) if large else {}, page)
+    findings.problem = _not_followed(findings, len(page.records))
+    _fields(asker, findings, paging, _distinct(found, page))
+
+
+def _paging(asker: Asker, first: Reply, found: Found) -> Paging:
+    paging = recognise(asker, first, found)
+    if paging.kind != "cursor":
+        return paging
+    return replace(paging, cursor_param=find_cursor_param(asker, paging, found))
+
+
+def _not_followed(findings: Findings, length: int) -> str | None:
+    """Why the other pages cannot be read; None: they can."""
+    paging, total = findings.paging, findings.total
+    if paging and paging.kind == "cursor" and paging.next and paging.cursor_param is None:
+        return (
+            f"The next page is named at `{paging.next.place}`, and none of the usual parameters takes that. Look into the API's "
+            "documentation, and set the option `paginator` to a `cursor` with its `cursor_param`."
         )
-    _fields(asker, findings, paging, _distinct(first, found))
+    if paging and paging.kind == "single_page" and total and total[1] > length:
+        return (
+            f"The API has {total[1]} records and gave {length}; by which parameters it gives the others could not be found. Look into its "
+            "documentation, and set the option `paginator`."
+        )
+    return None
 
 
 def _no_records(found: Found | None, body: Any) -> str:
@@ -99,10 +106,8 @@ def _size(findings: Findings, large: LargePage | None) -> None:
         findings.cap = f"{large.length} records a page, of {large.asked} that were asked for: {reason}{refused}"
 
 
-def _distinct(first: Reply, found: Found) -> list[dict[str, Any]]:
-    of_first = records_in(first.body)
-    everything: Iterable[dict[str, Any]] = [*(of_first.records if of_first else []), *found.records]
-    return list({content_key(record): record for record in everything}.values())
+def _distinct(*pages: Found) -> list[dict[str, Any]]:
+    return list({content_key(record): record for page in pages for record in page.records}.values())
 
 
 def _fields(asker: Asker, findings: Findings, paging: Paging, records: list[dict[str, Any]]) -> None:
