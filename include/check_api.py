@@ -19,7 +19,7 @@ from include.configure.lookup import look_up
 from include.configure.options import SourceOptions
 from include.configure.provider import register_connections
 from include.configure.resolution import options_of
-from include.errors import PermanentError
+from include.errors import ConfigurationError, PermanentError
 from include.extract.probe.declaration import declaration_of
 from include.extract.probe.findings import Findings, as_json
 from include.extract.probe.sentences import BEFOREHAND, lines_of
@@ -55,7 +55,11 @@ def _api(conn_id: str) -> tuple[Api, bool]:
         for value in values:
             if isinstance(value, Api) and value.conn_id == conn_id:
                 return value, True
-    name = conn_id.removesuffix(SUFFIX).replace("-", "_").lower()
+    name = conn_id.removesuffix(SUFFIX)
+    if not conn_id.endswith(SUFFIX) or not name.isidentifier() or name != name.lower():
+        raise ConfigurationError(
+            f"The connection to an API is called `<api>{SUFFIX}`, in lower case, as `datasets{SUFFIX}` is; `{conn_id}` is not."
+        )
 
     def config() -> Any:
         return {"resources": [{"name": name, "endpoint": {"path": "/"}}]}

@@ -13,12 +13,16 @@ from typing import Any
 import pytest
 import requests
 
-from include import check_api
+from demo.processes import demo_api
+from include import check_api, redaction
 from include.apis.api import Api
 from include.apis.datasets import DATASETS
+from include.extract.probe import asking
 from include.extract.probe.asking import MOST_REQUESTS
-from tests.apis.catalogues.gbif import Gbif
+from tests.apis.catalogues.ckan import Ckan
+from tests.apis.catalogues.huggingface import HuggingFace
 from tests.apis.catalogues.udata import Udata
+from tests.apis.double import Double
 from tests.apis.server import DoubleServer
 from tests.apis.servers.content import CREDENTIALS, RECORDS
 from tests.apis.servers.started import Servers
@@ -184,6 +188,20 @@ def extra_in(output: str) -> dict[str, Any]:
     return extra
 
 
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redaction is one per process."""
+    monkeypatch.setattr(redaction, "_secrets", set())
+    monkeypatch.setattr(redaction, "_pattern", None)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the next request."""
+    monkeypatch.setattr(asking, "REQUESTS_PER_SECOND", 1000)
+
+
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("name", PROBED)
 def test_what_it_prints_loads_everything(
     servers: Servers,
@@ -198,7 +216,6 @@ def test_what_it_prints_loads_everything(
         extra = {"path": probed.path, **given}
         with connected(monkeypatch, "library_api", server.url, password=probed.secret, login=probed.login, extra=extra):
             code, output = checked(capsys, "library_api")
-        print(output)
         asked = len(server.requests)
         assert code == 0, output
         assert 5 < asked <= MOST_REQUESTS
@@ -223,6 +240,7 @@ def assert_nothing_is_told(output: str, secrets: list[str | None]) -> None:
     assert "2026-" not in output
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_wrong_key_is_told(
     servers: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dlt_home: Path
 ) -> None:
@@ -234,3 +252,116 @@ def test_a_wrong_key_is_told(
     assert "is asked for, and was refused in each way that was tried" in output
     assert "401" in output.splitlines()[-1]
     assert_nothing_is_told(output, ["wr0ng-and-secret"])
+
+
+def test_the_demo_is_found_as_it_is_declared(
+    dlt_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With no more than host and key; the extra that is printed says the same as the declaration. No five requests in a second are six."""
+    with demo_api() as demo, Forwarding(to=demo.base_url) as server:
+        with connected(monkeypatch, "datasets_api", server.url, password=demo.key):
+            code, output = checked(capsys)
+        assert code == 0, output
+        asked = [request.at_seconds for request in server.requests]
+        assert len(asked) <= MOST_REQUESTS
+        assert asked[5] - asked[0] >= 0.9
+        assert "accepted as the query parameter `api_key`" in output
+        assert f"is at `total`: {demo.records}; the last record is where it says" in output
+        assert "the start as `updated_since` is counted in; its end as `updated_before` is left out" in output
+        assert demo.key not in output
+        assert extra_in(output) == {
+            "auth": "api_key",
+            "api_key_location": "query",
+            "api_key_param": "api_key",
+            "data_selector": "data",
+            "paginator": "offset",
+            "offset_param": "offset",
+            "limit_param": "limit",
+            "page_size": 100,
+            "total_path": "total",
+            "primary_key": "id",
+            "cursor_path": "updated_at",
+            "start_param": "updated_since",
+            "end_param": "updated_before",
+        }
+        loader = ApiLoader(dlt_home, DATASETS).connect(server.url, demo.key, **extra_in(output)).run()
+        assert loader.query("SELECT count(*), count(DISTINCT id) FROM datasets") == [(demo.records, demo.records)]
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("double", "finds"),
+    [
+        (
+            Udata(count=250),
+            ("by page number from 1, as `page`, the size as `page_size`", "is at `total`: 250; the last"),
+        ),
+        (
+            HuggingFace(count=250),
+            ("by a link in the header `Link`, the size as `limit`", "`_id`", 'RateLimit: "api";r='),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_catalogue_is_found_and_loaded(
+    dlt_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    double: Double,
+    finds: tuple[str, ...],
+) -> None:
+    with DoubleServer(double) as server:
+        with connected(monkeypatch, "library_api", server.url, extra={"path": double.path}):
+            code, output = checked(capsys, "library_api")
+        assert (code, len(server.requests) <= MOST_REQUESTS) == (0, True), output
+        for part in finds:
+            assert part in output
+        api, more = pasted(output)
+        (resource,) = api.resource_names
+        loader = ApiLoader(dlt_home, api).connect(server.url, **more).run()
+        assert loader.query(f"SELECT count(*) FROM {resource}") == [(250,)]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_cannot_be_found_out_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dlt_home: Path
+) -> None:
+    """An order that is another each time hides how pages are asked for; no request too many goes out for that."""
+    with DoubleServer(Ckan(count=250)) as server:
+        with connected(monkeypatch, "library_api", server.url):
+            code, output = checked(capsys, "library_api", "--path", Ckan.path)
+        assert (code, len(server.requests) <= MOST_REQUESTS) == (1, True), output
+    assert "Order      was another in the second read" in output
+    assert "Found how" not in output
+    assert "set a parameter that sorts first" in output.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"data": []}, "The list of records at `data` is empty"),
+        ({"rows": [[1, "s3cret value"]]}, "Its lists hold no objects"),
+        ({"links": {}}, "The answer holds no list of records."),
+        ("<html>s3cret value</html>", "not whole, valid JSON"),
+    ],
+)
+def test_nothing_to_look_at_is_said_in_the_last_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dlt_home: Path, body: Any, said: str
+) -> None:
+    with ApiServer() as server, connected(monkeypatch, "library_api", server.url):
+        server.script(lambda _: Answer(200, body))
+        code, output = checked(capsys, "library_api")
+        assert (code, len(server.requests)) == (1, 1)
+    assert said in output.splitlines()[-1]
+    assert "s3cret" not in output
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "said"), [("nobody_api", "`nobody_api` does not exist"), ("Nobody", "is called `<api>_api`")]
+)
+def test_a_connection_that_is_not_there_is_said(
+    capsys: pytest.CaptureFixture[str], dlt_home: Path, conn_id: str, said: str
+) -> None:
+    code, output = checked(capsys, conn_id)
+    assert (code, said in output.splitlines()[-1]) == (1, True), output

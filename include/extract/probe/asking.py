@@ -36,7 +36,7 @@ class CountedBudget(RequestBudget):
     """As its base, for so many requests and no more."""
 
     def __init__(self, most: int, requests_per_second: float) -> None:
-        super().__init__(1, requests_per_second)
+        super().__init__(1, requests_per_second, SYSTEM_CLOCK)
         self.most = most
         self.asked = 0
 

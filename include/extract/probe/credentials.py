@@ -31,7 +31,7 @@ def find_way(asker: Asker, options: SourceOptions) -> Accepted:
     reply = asker.ask()
     if reply.status not in _REFUSED:
         # Also where nothing is at that address, or nobody answers.
-        return _without_key(asker, options, reply)
+        return _without_key(options, reply)
     if not (options.api_key or options.username or options.auth_kind == "own"):
         return Accepted(reply, "is asked for, and there is none: put it into the password of the connection")
     for way in _ways(options):
@@ -45,9 +45,11 @@ def find_way(asker: Asker, options: SourceOptions) -> Accepted:
     return Accepted(reply, "is asked for, and was refused in each way that was tried")
 
 
-def _without_key(asker: Asker, options: SourceOptions, reply: Reply) -> Accepted:
-    if not options.api_key or reply.problem is not None:
-        return Accepted(reply, "is not asked for", {"auth": "none"} if reply.problem is None else None)
+def _without_key(options: SourceOptions, reply: Reply) -> Accepted:
+    if not reply.is_good:
+        return Accepted(reply, "could not be told: without a key there was no answer with records, and no refusal")
+    if not options.api_key:
+        return Accepted(reply, "is not asked for", {"auth": "none"})
     sentence = "is not asked for, and was not sent. If the API gives more to those who have one, set the option `auth`"
     return Accepted(reply, sentence, {"auth": "none"})
 

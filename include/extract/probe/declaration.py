@@ -47,17 +47,24 @@ def _client(auth: dict[str, Any]) -> dict[str, Any]:
 
 def _resource(name: str, path: str, findings: Findings) -> dict[str, Any]:
     options = findings.options
+    key = {"primary_key": options["primary_key"]} if options["primary_key"] else {}
+    endpoint = {"path": path, "data_selector": options["data_selector"], **_paging(options), **_incremental(options)}
+    return {"name": name, **key, "write_disposition": "merge" if key else "replace", "endpoint": endpoint}
+
+
+def _paging(options: dict[str, Any]) -> dict[str, Any]:
     paginator, params = options["paginator"], dict(options.get("params") or {})
     if paginator == "offset":
-        size = {"limit": options["page_size"]} if "page_size" in options else {}
-        names = {name: options[name] for name in ("offset_param", "limit_param")}
-        paginator = {"type": "offset", **size, **names, "total_path": options["total_path"] or None}
-    elif options.get("limit_param") and "page_size" in options:
+        words = {"limit": "page_size", "offset_param": "offset_param", "limit_param": "limit_param"}
+        fields = {word: options[option] for word, option in words.items() if option in options}
+        return {"paginator": {"type": "offset", **fields, "total_path": options["total_path"] or None}}
+    if options.get("limit_param") and "page_size" in options:
         params[options["limit_param"]] = options["page_size"]
-    endpoint: dict[str, Any] = {"path": path, "data_selector": options["data_selector"], "paginator": paginator}
-    endpoint |= {"params": params} if params else {}
-    if "cursor_path" in options:
-        words = ("cursor_path", "start_param", "end_param")
-        endpoint["incremental"] = {word: options[word] for word in words if word in options}
-    key = {"primary_key": options["primary_key"]} if options["primary_key"] else {}
-    return {"name": name, **key, "write_disposition": "merge" if key else "replace", "endpoint": endpoint}
+    return {"paginator": paginator, **({"params": params} if params else {})}
+
+
+def _incremental(options: dict[str, Any]) -> dict[str, Any]:
+    if "cursor_path" not in options:
+        return {}
+    words = ("cursor_path", "start_param", "end_param")
+    return {"incremental": {word: options[word] for word in words if word in options}}

@@ -99,6 +99,9 @@ class _Trial:
             self.ignored.add(position)
         elif seen == self.first:
             self.ignored |= {size, position}
+        elif len(seen) == SIZE:
+            # In an order of its own, which tells nothing of the position.
+            self.size_param, self.small = size, reply
         return None
 
 

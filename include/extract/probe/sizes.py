@@ -11,7 +11,7 @@ from include.extract.probe.paging import Paging
 from include.extract.probe.places import Found, records_in, totals_in
 
 # What is asked for, the largest first: a larger page is no gain.
-SIZES = (1000, 100, 50)
+SIZES = (1000, 100, 50, 20)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def end_is_at(asker: Asker, paging: Paging, total: int, size: int) -> bool | Non
     if not paging.position_param or not total:
         return None
     if paging.kind == "offset":
-        reply, expected = asker.ask(paging.params(SIZES[-1] // 10, total - 1)), 1
+        reply, expected = asker.ask(paging.params(size, total - 1)), 1
     else:
         pages = -(-total // size)
         reply, expected = asker.ask(paging.params(size, paging.base + pages - 1)), total - (pages - 1) * size

@@ -18,6 +18,9 @@ from include.extract.probe.sizes import LargePage, comes_again, end_is_at, large
 from include.extract.probe.time_filter import find_filter
 from include.redaction import register, register_values
 
+# A list of so many records, or a multiple, is rather a page than a collection.
+USUAL_SIZE = 10
+
 
 def probe(options: SourceOptions) -> Findings:
     """Ask, and say what was found. Raises nothing but what a wrong configuration raises."""
@@ -70,10 +73,15 @@ def _not_followed(findings: Findings, length: int) -> str | None:
             f"The next page is named at `{paging.next.place}`, and none of the usual parameters takes that. Look into the API's "
             "documentation, and set the option `paginator` to a `cursor` with its `cursor_param`."
         )
-    if paging and paging.kind == "single_page" and total and total[1] > length:
+    is_part = total[1] > length if total else length % USUAL_SIZE == 0
+    if paging and paging.kind == "single_page" and is_part:
+        of_how_many = f"of {total[1]}" if total else "which looks like one page of several"
+        order = (
+            " The order of its records is another in each answer, which hides them: set a parameter that sorts first."
+        )
         return (
-            f"The API has {total[1]} records and gave {length}; by which parameters it gives the others could not be found. Look into its "
-            "documentation, and set the option `paginator`."
+            f"The API gave {length} records, {of_how_many}; by which parameters it gives the others could not be found."
+            f"{order if findings.order_is_stable is False else ''} Look into its documentation, and set the options `params` and `paginator`."
         )
     return None
 
