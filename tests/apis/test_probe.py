@@ -28,6 +28,7 @@ from tests.apis.servers.content import CREDENTIALS, RECORDS
 from tests.apis.servers.started import Servers
 from tests.support.api_loader import ApiLoader
 from tests.support.api_server import Answer, ApiServer, Request
+from tests.support.clock import RecordingClock
 
 
 @dataclass
@@ -334,6 +335,25 @@ def test_what_cannot_be_found_out_is_said(
     assert "Order      was another in the second read" in output
     assert "Found how" not in output
     assert "set a parameter that sorts first" in output.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_tries_count_as_requests(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dlt_home: Path
+) -> None:
+    """Each question is refused for a moment, then led elsewhere, then answered: three requests of those that may be asked."""
+
+    def respond(request: Request) -> Answer | None:
+        turn = len(server.requests) % 3
+        return {1: Answer(503), 2: Answer(302, headers={"Location": request.target})}.get(turn)
+
+    monkeypatch.setattr(asking, "SYSTEM_CLOCK", RecordingClock())
+    with DoubleServer(Ckan(count=250)) as server:
+        server.script(respond)
+        with connected(monkeypatch, "library_api", server.url):
+            code, output = checked(capsys, "library_api", "--path", Ckan.path)
+        assert (code, len(server.requests)) == (1, MOST_REQUESTS), output
+    assert "Requests   20 of 20" in output
 
 
 @pytest.mark.usefixtures("hurried")
