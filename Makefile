@@ -1,6 +1,6 @@
 # Needs make, curl and Python 3.11 or newer. Everything else is installed into .venv, by uv where it is on PATH, else by pip.
 .DEFAULT_GOAL := help
-.PHONY: help install run ui test bench bench-quick lint up down
+.PHONY: help install run ui check test bench bench-quick lint up down
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -20,6 +20,9 @@ run: install ## load the demo API into data/demo.duckdb, once, through Airflow; 
 
 ui: install ## Airflow with the demo API on http://localhost:$PORT (8080)
 	@exec $(VENV)/bin/python -m demo.ui
+
+check: install ## ask the API of the connection CONN (datasets_api) at most 20 requests, and say which options to set
+	@exec bin/check-api $(or $(CONN),datasets_api)
 
 test: $(DEV_STAMP) ## run the tests; REQUIRE_SERVICES=1 fails where PostgreSQL or Redis is missing
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)

@@ -3,7 +3,7 @@
 In: the options. Out: what the client's configuration has under `auth`. Nothing is sent here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus, urlsplit, urlunsplit
@@ -19,8 +19,11 @@ from include.extract.session import open_session
 from include.redaction import register
 
 
-def auth_of(options: SourceOptions) -> Mapping[str, Any]:
-    """The part `auth` of dlt's client configuration; empty where the API asks for no key."""
+def auth_of(options: SourceOptions, token_session: Callable[[], requests.Session] | None = None) -> Mapping[str, Any]:
+    """The part `auth` of dlt's client configuration; empty where the API asks for no key.
+
+    `token_session` opens a session that fetches tokens; None: one of its own.
+    """
     match options.auth_kind:
         case "none":
             return {}
@@ -37,7 +40,11 @@ def auth_of(options: SourceOptions) -> Mapping[str, Any]:
         case "oauth2_client_credentials":
             user, secret = options.username or "", options.api_key or ""
             register(_basic(user, secret))
-            return {"auth": ClientCredentials(partial(open_session, 1), user, secret, **options.auth_fields)}
+            return {
+                "auth": ClientCredentials(
+                    token_session or partial(open_session, 1), user, secret, **options.auth_fields
+                )
+            }
     kind = {"cookie": CookieKey, "query": QueryKey}.get(options.api_key_location, APIKeyAuth)
     return {"auth": kind(options.api_key_param, options.api_key or "", options.api_key_location)}
 
