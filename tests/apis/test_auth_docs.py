@@ -101,7 +101,7 @@ class Example:
     def __init__(self, title: str, home: Path, server: ApiServer) -> None:
         self.title, self.server = title, server
         namespace: dict[str, Any] = {}
-        exec(block(EXAMPLES[title], "python").replace(HOST, server.url), namespace)  # noqa: S102  # the page's own
+        exec(block(EXAMPLES[title], "python").replace(HOST, server.url), namespace)  # the page's own
         self._config = namespace["SHELF"].config
         self.fields = json.loads(block(EXAMPLES[title], "json").replace(HOST, server.url))
         self.home = home
