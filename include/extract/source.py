@@ -30,6 +30,7 @@ from include.extract.columnar.names import name_of_dlt
 from include.extract.completeness import ReadProgress, WholeRead
 from include.extract.failures import raise_failure
 from include.extract.family import Family
+from include.extract.given import in_pages
 from include.extract.incremental import for_window
 from include.extract.paginators.kinds import paginator_of
 from include.extract.paginators.proven import ReadParts, Siblings
@@ -37,7 +38,7 @@ from include.extract.processing import processing_of
 from include.extract.read import ResourceRead
 from include.extract.read_hook import ReadHook
 from include.extract.session import ApiSession, open_session
-from include.extract.stream import ChildStream, RootStream, Stream
+from include.extract.stream import ChildStream, GivenStream, RootStream, Stream
 from include.extract.window_filter import window_params
 from include.redaction import behind_prefix, register, register_values
 
@@ -97,7 +98,9 @@ def api_source(declaration: Declaration, reads: Mapping[str, ResourceRead], run_
             name,
             streams[name],
             _batches(declared, read, streams[name], schema, run_id),
-            {**defaults, **resource} if isinstance(resource, dict) else {},
+            {**defaults, **resource}
+            if isinstance(resource, dict)
+            else _given_hints(declared, read, key_columns(read.options, schema)),
             [child for child in reads if declaration.resources[child].parent == name],
             read.is_loaded,
         )
@@ -142,8 +145,8 @@ def _client(declaration: Declaration, options: SourceOptions) -> dict[str, Any]:
 def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | None, session: ApiSession) -> Stream:
     """The records of one resource on their way, with the paginator that brings them."""
     process = processing_of(declared.name, declared.merged.get("processing_steps") or ())
-    if not declared.endpoint:
-        return RootStream(declared, read, None, process)
+    if isinstance(declared.given, DltResource):
+        return GivenStream(declared, read, process)
     parts = partial(_parts, session, options=read.options, ignored=_ignored(declared))
     if parent is None:
         whole = WholeRead(read.progress, read.options.total_path)
@@ -186,10 +189,10 @@ def _end_read(session: ApiSession, hook: ReadHook, read: WholeRead) -> None:
 
 def _resource(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream, schema: Schema) -> Any:
     """The resource as dlt's REST source takes it."""
-    if isinstance(declared.given, DltResource):
-        return declared.given
     options, mode = read.options, read.mode
     key = key_columns(options, schema)
+    if isinstance(declared.given, DltResource):
+        return in_pages(declared.given, **_given_hints(declared, read, key))
     given = {
         name: value
         for name, value in declared.given.items()
@@ -205,6 +208,17 @@ def _resource(conn_id: str, declared: DeclaredResource, read: ResourceRead, stre
         # All children wait for their answers at once.
         **({"parallelized": True} if declared.parent else {}),
         "endpoint": _endpoint(conn_id, declared, read, stream),
+    }
+
+
+def _given_hints(declared: DeclaredResource, read: ResourceRead, key: list[str]) -> dict[str, Any]:
+    """What dlt is told of the table of a resource that somebody has made."""
+    return {
+        "table_name": table_of(declared),
+        "primary_key": [] if read.mode.stamps_rows else key,
+        "write_disposition": read.mode.write_disposition,
+        "columns": {**_declared_columns(declared), **_columns(key, read.mode)},
+        "max_table_nesting": NESTING_OF_JSON if read.options.nested == "json" else declared.given.max_table_nesting,  # type: ignore[union-attr]
     }
 
 
