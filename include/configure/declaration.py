@@ -77,9 +77,7 @@ def _declared(
     api: Api, config: Config, name: str, given: Config | DltResource, merged: Any, parent: str | None
 ) -> DeclaredResource:
     if isinstance(merged, DltResource):
-        # dlt has no name for the default.
-        options = {"sync_mode": sync_mode_of(name, merged.write_disposition), "path": "", "primary_key": None}
-        return DeclaredResource(name, given, {}, None, options)
+        return _made(config, name, merged)
     if not isinstance(merged.get("table_name") or "", str):
         raise ConfigurationError(
             f"The resource `{name}` of the API `{api.name}` has a `table_name` that is a function: one resource is one table here. "
@@ -89,6 +87,21 @@ def _declared(
     incremental = _incremental_of(name, endpoint)
     options = dict(_options_of(name, config, merged, endpoint, incremental, parent))
     return DeclaredResource(name, given, merged, parent, options, incremental)
+
+
+def _made(config: Config, name: str, given: DltResource) -> DeclaredResource:
+    """A resource that somebody has made: its hints are what it says of its table."""
+    hints = given.compute_table_schema()
+    columns = hints.get("columns", {})
+    client = config.get("client") or {}
+    options = {
+        "base_url": client.get("base_url") or None,
+        **declared_auth(client.get("auth") or "none"),
+        "sync_mode": sync_mode_of(name, given.write_disposition),
+        "path": "/",
+        "primary_key": [column for column, hint in columns.items() if hint.get("primary_key")] or None,
+    }
+    return DeclaredResource(name, given, {"table_name": hints["name"], "columns": columns}, None, options)
 
 
 def _options_of(

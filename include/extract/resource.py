@@ -20,6 +20,7 @@ from include.decide.sync_mode import LOADED_AT_COLUMN, RUN_COLUMN, SyncMode
 from include.extract.columnar.batches import ColumnarBatches
 from include.extract.columnar.names import name_of_dlt
 from include.extract.failures import raise_failure
+from include.extract.given import in_pages
 from include.extract.incremental import for_window
 from include.extract.read import ResourceRead
 from include.extract.stream import Stream
@@ -39,10 +40,10 @@ def ignored_by(declared: DeclaredResource) -> list[Any]:
 
 def resource_of(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream, schema: Schema) -> Any:
     """The resource as dlt's REST source takes it."""
-    if isinstance(declared.given, DltResource):
-        return declared.given
     options, mode = read.options, read.mode
     key = key_columns(options, schema)
+    if isinstance(declared.given, DltResource):
+        return in_pages(declared.given, **given_hints(declared, read, key))
     given = {name: value for name, value in declared.given.items() if name not in (*OURS, "endpoint")}
     return {
         **given,
@@ -54,6 +55,17 @@ def resource_of(conn_id: str, declared: DeclaredResource, read: ResourceRead, st
         # All children wait for their answers at once.
         **({"parallelized": True} if declared.parent else {}),
         "endpoint": _endpoint(conn_id, declared, read, stream),
+    }
+
+
+def given_hints(declared: DeclaredResource, read: ResourceRead, key: list[str]) -> dict[str, Any]:
+    """What dlt is told of the table of a resource that somebody has made."""
+    return {
+        "table_name": table_of(declared),
+        "primary_key": [] if read.mode.stamps_rows else key,
+        "write_disposition": read.mode.write_disposition,
+        "columns": {**_declared_columns(declared), **_columns(key, read.mode)},
+        "max_table_nesting": NESTING_OF_JSON if read.options.nested == "json" else declared.given.max_table_nesting,  # type: ignore[union-attr]
     }
 
 

@@ -152,6 +152,14 @@ def _of_options(options: SourceOptions) -> _Filter:
     return _Filter(frozenset(side for _, side in named), write)
 
 
+def _as_option(instant: datetime | None, side: Side, options: SourceOptions) -> Any:
+    if instant is None:
+        return None
+    if side == "start":
+        return format_start(instant, options.cursor_format)
+    return format_instant(instant, options.cursor_format, side)
+
+
 def _of_declared(
     declared: Mapping[str, Any], params: Mapping[str, Any], options: SourceOptions, start: datetime | None
 ) -> _Filter:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import dlt
 from dlt.common.schema import Schema
-from dlt.extract import DltSource
+from dlt.extract import DltResource, DltSource
 from dlt.sources.rest_api import rest_api_source
 
 from include.apis.api import Api
@@ -28,10 +28,10 @@ from include.extract.paginators.proven import ReadParts, Siblings
 from include.extract.processing import processing_of
 from include.extract.read import ResourceRead
 from include.extract.read_hook import ReadHook
-from include.extract.resource import OURS, batches_of, ignored_by, resource_of
+from include.extract.resource import OURS, batches_of, given_hints, ignored_by, key_columns, resource_of
 from include.extract.session import ApiSession, open_session
 from include.extract.slices import Slicing, slicing_of
-from include.extract.stream import ChildStream, RootStream, Stream
+from include.extract.stream import ChildStream, GivenStream, RootStream, Stream
 from include.redaction import behind_prefix, register, register_values
 
 # For each request at once: so many children are under way or wait to be taken.
@@ -76,7 +76,9 @@ def api_source(declaration: Declaration, reads: Mapping[str, ResourceRead], run_
             name,
             streams[name],
             batches_of(declared, read, streams[name], schema, run_id),
-            {**defaults, **resource} if isinstance(resource, dict) else {},
+            {**defaults, **resource}
+            if isinstance(resource, dict)
+            else given_hints(declared, read, key_columns(read.options, schema)),
             [child for child in reads if declaration.resources[child].parent == name],
             read.is_loaded,
         )
@@ -164,8 +166,8 @@ def _client(declaration: Declaration, options: SourceOptions) -> dict[str, Any]:
 def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | None, session: ApiSession) -> Stream:
     """The records of one resource on their way, with the paginator that brings them."""
     process = processing_of(declared.name, declared.merged.get("processing_steps") or ())
-    if not declared.endpoint:
-        return RootStream(declared, read, None, process)
+    if isinstance(declared.given, DltResource):
+        return GivenStream(declared, read, process)
     params = declared.endpoint.get("params")
     slicing = slicing_of(read.options, read.window, declared.incremental, params)
     parts = partial(_parts, session, options=read.options, ignored=ignored_by(declared), slicing=slicing)

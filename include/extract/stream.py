@@ -28,7 +28,7 @@ Parts = Callable[..., ReadParts]
 
 
 class Stream:
-    """One resource. `paginator` None: dlt asks no API for it."""
+    """One resource. `paginator` None: somebody has made the resource, and dlt asks no API for it."""
 
     paginator: Any
 
@@ -112,6 +112,43 @@ class RootStream(Stream):
         """What dlt hands over is the whole page; the proof has just said which of it to hand on."""
         whole: WholeRead = self.paginator.read
         return self.hand_on(self.kept(whole.handed_on), not self.paginator.has_next_page)
+
+
+class GivenStream(Stream):
+    """A resource that somebody has made: nothing says what it should give, and an empty page is its end."""
+
+    paginator = None
+
+    def start(self) -> None:
+        """Begin, also once more."""
+        super().start()
+        self.progress.pages, self.progress.ids = 0, KeySet()
+        self._contents = KeySet()
+        self.progress.notes["not_proven"] = (
+            "the resource is made by the declaration itself, and nothing says how much it should give"
+        )
+
+    def take(self, page: list[Any]) -> list[Record] | None:
+        """Each record once; an empty page is the last."""
+        self.progress.pages += bool(page)
+        fresh = []
+        for record in page:
+            if not isinstance(record, dict):
+                raise ResponseShapeError(
+                    f"The resource `{self.name}`, which the declaration has made itself, gives {type(record).__name__} objects in place of "
+                    "records. Have it yield dictionaries, or lists of them."
+                )
+            key, content = self.key_of(record), content_key(record)
+            if key not in self.progress.ids:
+                self.progress.ids.update([key])
+                self._contents.update([content])
+                fresh.append(record)
+            elif content not in self._contents:
+                raise ResponseShapeError(
+                    f"The primary key of `{self.name}` does not tell records apart: two have one key and different content. Nothing was "
+                    "loaded; set `primary_key` to fields that no two records share."
+                )
+        return self.hand_on(self.kept(fresh), not page)
 
 
 class ChildStream(Stream):

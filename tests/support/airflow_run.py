@@ -81,10 +81,10 @@ class Outcome:
         return str(error)
 
 
-def load_dag(folder: Path = DAGS) -> Any:
+def load_dag(folder: Path = DAGS, file: str = "datasets.py") -> Any:
     """The DAG, parsed anew in the environment of this moment, and with `folder` as Airflow's folder of DAGs."""
     name = f"dag_file_{next(_numbers)}"
-    spec = importlib.util.spec_from_file_location(name, folder / "datasets.py")
+    spec = importlib.util.spec_from_file_location(name, folder / file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -121,7 +121,7 @@ class StartedAirflow:
         *,
         dag: Any = None,
         meanwhile: Callable[[], object] | None = None,
-        **params: str | None,
+        **params: Any,
     ) -> Outcome:
         """One run from its creation to its end. `meanwhile` is called when it is queued and has not begun.
 

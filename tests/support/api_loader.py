@@ -44,10 +44,11 @@ class ApiLoader:
         reads = {}
         for name, options in options_of(declaration).items():
             window = (windows or {}).get(name)
-            reads[name] = ResourceRead(options, SYNC_MODES[options.sync_mode], window)
+            is_loaded = name in set(self.api.resource_names)
+            reads[name] = ResourceRead(options, SYNC_MODES[options.sync_mode], window, is_loaded=is_loaded)
         self.progress = {name: read.progress for name, read in reads.items()}
         source = api_source(declaration, reads, run_id)
-        for name in reads:
+        for name in self.api.resource_names:
             source.resources[name].apply_hints(file_format="parquet")
         return source
 
