@@ -13,7 +13,7 @@ from typing import Any
 from dlt.sources.rest_api.config_setup import expand_placeholders
 
 from include.configure.options import SourceOptions, json_path
-from include.decide.cursor import Side, as_datetime, format_instant, parse_cursor
+from include.decide.cursor import Side, as_datetime, format_instant, format_start, parse_cursor
 from include.decide.window import LoadWindow
 from include.errors import ResponseShapeError
 from include.extract.incremental import BEGINNING, as_declared
