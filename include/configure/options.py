@@ -162,6 +162,11 @@ class SourceOptions(BaseConfiguration):
     def _check_records(self) -> None:
         if self.lookback_days < 0:
             raise ConfigurationError("The option `lookback_days` has to be 0 or more.")
+        if self.sync_mode in ("merge", "scd2") and not self.key_paths:
+            raise ConfigurationError(
+                f"The sync mode `{self.sync_mode}` needs the option `primary_key`, the field that tells records apart. Set it, or choose "
+                "`replace` or `append`."
+            )
         if self.nested == "json" and any("." in path for path in self.key_paths):
             raise ConfigurationError(
                 "The option `primary_key` names a field inside a nested object, which is a column of its own only where "

@@ -26,7 +26,9 @@ def library(request: Request) -> Answer:
         return Answer(401, {"error": "who are you?"})
     if request.path == "/loans":
         first = (int(request.query["page"]) - 1) * PAGE
-        return Answer(200, {"loans": [{"id": number} for number in range(first, min(first + PAGE, LOANS))], "total": LOANS})
+        return Answer(
+            200, {"loans": [{"id": number} for number in range(first, min(first + PAGE, LOANS))], "total": LOANS}
+        )
     if request.path == "/authors":
         first = int(request.query.get("from", 0))
         records = [{"id": number, "name": f"author {number}"} for number in range(first, min(first + PAGE, AUTHORS))]
