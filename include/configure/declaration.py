@@ -101,7 +101,10 @@ def _made(config: Config, name: str, given: DltResource) -> DeclaredResource:
         "path": "/",
         "primary_key": [column for column, hint in columns.items() if hint.get("primary_key")] or None,
     }
-    return DeclaredResource(name, given, {"table_name": hints["name"], "columns": columns}, None, options)
+    if given.max_table_nesting == 0:
+        options["nested"] = "json"
+    merged = {"table_name": hints["name"], "columns": columns, "max_table_nesting": given.max_table_nesting}
+    return DeclaredResource(name, given, merged, None, options)
 
 
 def _options_of(

@@ -65,7 +65,9 @@ def given_hints(declared: DeclaredResource, read: ResourceRead, key: list[str]) 
         "primary_key": [] if read.mode.stamps_rows else key,
         "write_disposition": read.mode.write_disposition,
         "columns": {**_declared_columns(declared), **_columns(key, read.mode)},
-        "max_table_nesting": NESTING_OF_JSON if read.options.nested == "json" else declared.given.max_table_nesting,  # type: ignore[union-attr]
+        "max_table_nesting": NESTING_OF_JSON
+        if read.options.nested == "json"
+        else declared.merged.get("max_table_nesting"),
     }
 
 

@@ -449,7 +449,8 @@ def test_a_resource_that_somebody_has_made_is_loaded(hints: Any, dlt_home: Path,
 
 def test_a_resource_that_somebody_has_made_can_be_a_parent(dlt_home: Path, server: ApiServer) -> None:
     def config() -> Config:
-        authors = dlt.resource([{"id": 0}, {"id": 2}], name="authors", write_disposition="replace")
+        # Plain dlt takes lists only.
+        authors = dlt.resource([[{"id": 0}, {"id": 2}]], name="authors", write_disposition="replace")
         return {"resources": [authors, family("authors/{resources.authors.id}/books")["resources"][1]]}
 
     assert here(dlt_home, config(), server, ("authors", "books")) == by_dlt(dlt_home, config(), server)
