@@ -23,7 +23,7 @@ from include.errors import ConfigurationError
 from tests.support.api_loader import ApiLoader
 from tests.support.api_server import Answer, ApiServer, Request
 
-BOOKS, PAGE = 25, 10
+BOOKS, PAGE = 27, 10
 Config = dict[str, Any]
 
 
@@ -489,10 +489,10 @@ BY_TIME = {"cursor_path": "updated_at", "initial_value": "2026-11-01T00:00:00Z"}
 @pytest.mark.parametrize(
     ("endpoint", "asked"),
     [
-        ({"incremental": {"start_param": "since", "end_param": "until", **BY_TIME}}, ["2026-11-05T00:00:00Z", "2026-11-08T00:00:00Z"]),
-        ({"incremental": {"start_param": "since", "convert": lambda value: value[:10], **BY_TIME}}, ["2026-11-05", None]),
-        ({"params": {"since": "{incremental.start_value}"}, "incremental": BY_TIME}, ["2026-11-05T00:00:00Z", None]),
-        ({"params": {"since": {"type": "incremental", **BY_TIME}}}, ["2026-11-05T00:00:00Z", None]),
+        ({"incremental": {"start_param": "since", "end_param": "until", **BY_TIME}}, ["2026-11-04T23:59:59Z", "2026-11-08T00:00:00Z"]),
+        ({"incremental": {"start_param": "since", "convert": lambda value: value[:10], **BY_TIME}}, ["2026-11-04", None]),
+        ({"params": {"since": "{incremental.start_value}"}, "incremental": BY_TIME}, ["2026-11-04T23:59:59Z", None]),
+        ({"params": {"since": {"type": "incremental", **BY_TIME}}}, ["2026-11-04T23:59:59Z", None]),
     ],
     ids=["start and end", "convert", "placeholder", "in a parameter"],
 )  # fmt: skip
