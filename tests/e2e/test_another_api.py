@@ -96,7 +96,7 @@ def test_a_run_may_ask_for_one_of_them(deployment: Deployment, api: ApiServer, d
 
 def test_the_page_names_the_files_where_they_belong() -> None:
     text = (DOCS / "another-api.md").read_text()
-    assert re.findall(r"^`((?:include|dags)/\S+\.py)`", text, re.MULTILINE) == [
+    assert re.findall(r"^\*\*((?:include|dags)/\S+\.py)\*\*", text, re.MULTILINE) == [
         "include/apis/library.py",
         "dags/library.py",
     ]
