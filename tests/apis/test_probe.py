@@ -20,6 +20,7 @@ from include.apis.datasets import DATASETS
 from include.extract.probe import asking
 from include.extract.probe.asking import MOST_REQUESTS
 from tests.apis.catalogues.ckan import Ckan
+from tests.apis.catalogues.dataworld import DataWorld
 from tests.apis.catalogues.huggingface import HuggingFace
 from tests.apis.catalogues.udata import Udata
 from tests.apis.double import Double
@@ -294,6 +295,10 @@ def test_the_demo_is_found_as_it_is_declared(
     ("double", "finds"),
     [
         (
+            DataWorld(count=250, key="k3y-of-the-tests"),
+            ("by `bearer`", "by a cursor in `nextPageToken`, sent as `next`, the size as `limit`"),
+        ),
+        (
             Udata(count=250),
             ("by page number from 1, as `page`, the size as `page_size`", "is at `total`: 250; the last"),
         ),
@@ -312,14 +317,14 @@ def test_a_catalogue_is_found_and_loaded(
     finds: tuple[str, ...],
 ) -> None:
     with DoubleServer(double) as server:
-        with connected(monkeypatch, "library_api", server.url, extra={"path": double.path}):
+        with connected(monkeypatch, "library_api", server.url, password=double.key, extra={"path": double.path}):
             code, output = checked(capsys, "library_api")
         assert (code, len(server.requests) <= MOST_REQUESTS) == (0, True), output
         for part in finds:
             assert part in output
         api, more = pasted(output)
         (resource,) = api.resource_names
-        loader = ApiLoader(dlt_home, api).connect(server.url, **more).run()
+        loader = ApiLoader(dlt_home, api).connect(server.url, double.key, **more).run()
         assert loader.query(f"SELECT count(*) FROM {resource}") == [(250,)]
 
 

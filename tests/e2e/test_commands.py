@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from demo import catalogue, processes
+from tests.support.api_server import ApiServer
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 180
@@ -69,6 +70,26 @@ def test_airflow_takes_defaults_from_its_project_from_anywhere(tmp_path: Path) -
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip().splitlines()[-1] == str(ROOT / "dags")
     assert (tmp_path / "home" / "airflow.cfg").exists()
+
+
+def test_check_api_asks_the_api_of_a_connection_from_anywhere(tmp_path: Path) -> None:
+    """No word of a library stands between its lines; make hands on what it ends with."""
+    records = [{"id": number, "name": f"name of {number}"} for number in range(30)]
+    with ApiServer(records=records, key="k3y-of-the-tests") as server:
+        environment = {
+            "AIRFLOW_HOME": tmp_path,
+            "AIRFLOW_CONN_DATASETS_API": server.connection_json(),
+            # Nobody asks a database for what the environment says.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        }
+        (tmp_path / "check-api").symlink_to(ROOT / "bin" / "check-api")
+        answer = run(tmp_path / "check-api", cwd=tmp_path, **environment)
+        asked = len(server.requests)
+    assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout + answer.stderr
+    assert "is at `total`: 30; the last record is where it says" in answer.stdout
+    assert f"{asked} of 20" in answer.stdout
+    assert "k3y-of-the-tests" not in answer.stdout
+    assert "name of" not in answer.stdout
 
 
 def test_values_in_the_environment_win(tmp_path: Path) -> None:
