@@ -21,7 +21,9 @@ Origin = tuple[str, str | None, int | None]
 class Hosts:
     """`base_url` None: requests may go anywhere, as nobody has said where the API is."""
 
-    def __init__(self, base_url: str | None, others: Collection[str] = ()) -> None:
+    def __init__(self, base_url: str | None, others: Collection[str] = (), own_params: Collection[str] = ()) -> None:
+        """`own_params`: the fixed query parameters, which may hold a token and stay with the API."""
+        self._own_params = frozenset(own_params)
         self._origins: set[Origin] | None = None
         self._others = {host.lower() for host in others}
         # One that cannot be read fails when it is asked.
@@ -51,6 +53,8 @@ class Hosts:
         if (origin[1] or "") in self._others and not (self._is_secure and origin[0] != "https"):
             bare = copy(request)
             bare.auth, bare.headers = _NoAuth(), {}
+            if isinstance(bare.params, dict):
+                bare.params = {name: value for name, value in bare.params.items() if name not in self._own_params}
             return bare
         host = shown(redact(origin[1] or "?"))
         if origin[1] in {own for _, own, _ in self._origins} and self._is_secure:

@@ -47,12 +47,13 @@ def open_session(
     clock: Clock | None = None,
     base_url: str | None = None,
     other_hosts: Collection[str] = (),
+    own_params: Collection[str] = (),
 ) -> "ApiSession":
     """A session that sends at most `parallel` requests at once, from threads of its own.
 
     `requests_per_second` None: no ceiling. `retry_statuses` are retried beside `RETRIED_STATUSES`. `api_key` is looked for in
     records (`OwnKey`); None: there is none. `clock` None: the machine's. Requests go to the host of `base_url` (None: to any),
-    and, without credentials, to `other_hosts`.
+    and, without credentials and without the query parameters `own_params`, to `other_hosts`.
     """
     clock = clock or SYSTEM_CLOCK
     configuration = http_configuration()
@@ -63,7 +64,7 @@ def open_session(
         parallel=parallel,
         own_key=OwnKey(api_key),
         clock=clock,
-        hosts=Hosts(base_url, other_hosts),
+        hosts=Hosts(base_url, other_hosts, own_params),
     )
 
 

@@ -93,6 +93,7 @@ def _session(declaration: Declaration, options: SourceOptions) -> ApiSession:
         api_key=options.api_key,
         base_url=options.base_url,
         other_hosts=declaration.api.other_hosts,
+        own_params=options.params,
     )
 
 
