@@ -51,11 +51,7 @@ class Hosts:
             self._checked = address
             return request
         if (origin[1] or "") in self._others and not (self._is_secure and origin[0] != "https"):
-            bare = copy(request)
-            bare.auth, bare.headers = _NoAuth(), {}
-            if isinstance(bare.params, dict):
-                bare.params = {name: value for name, value in bare.params.items() if name not in self._own_params}
-            return bare
+            return self._without_credentials(request)
         host = shown(redact(origin[1] or "?"))
         if origin[1] in {own for _, own, _ in self._origins} and self._is_secure:
             raise ConfigurationError(
@@ -67,6 +63,13 @@ class Hosts:
             "sent there. If that host may be asked without them, name it in `other_hosts` of the API in include/apis; if the API "
             "has moved, change the host of its connection."
         )
+
+    def _without_credentials(self, request: requests.Request) -> requests.Request:
+        bare = copy(request)
+        bare.auth, bare.headers = _NoAuth(), {}
+        if isinstance(bare.params, dict):
+            bare.params = {name: value for name, value in bare.params.items() if name not in self._own_params}
+        return bare
 
 
 class _NoAuth(AuthBase):
