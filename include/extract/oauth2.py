@@ -6,7 +6,6 @@ In: the client's id and secret, and where tokens come from. Out: dlt's own authe
 import threading
 from collections.abc import Callable, Mapping
 from copy import copy
-from functools import partial
 from typing import Any, ClassVar
 
 import requests
@@ -20,6 +19,7 @@ from include.redaction import register
 
 # So long before its end a token is renewed: what was asked for with it has to arrive before.
 EARLY_SECONDS = 30.0
+_BEARER = "Bearer "
 METHODS = ("client_secret_post", "client_secret_basic")
 
 
@@ -73,10 +73,8 @@ class ClientCredentials(OAuth2AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the token; a 401 will renew it, once."""
-        token = self.token()
-        request.headers["Authorization"] = f"Bearer {token}"
-        renew = partial(self._after_401, token=token)
-        request.register_hook("response", renew)  # type: ignore[no-untyped-call]
+        request.headers["Authorization"] = f"{_BEARER}{self.token()}"
+        request.register_hook("response", self._after_401)  # type: ignore[no-untyped-call]
         return request
 
     def token(self, instead_of: str | None = None) -> str:
@@ -86,12 +84,15 @@ class ClientCredentials(OAuth2AuthBase):
                 self._token = self._fetched()
             return self._token
 
-    def _after_401(self, response: requests.Response, *, token: str, **kwargs: Any) -> requests.Response:
+    def _after_401(self, response: requests.Response, **kwargs: Any) -> requests.Response:
         if response.status_code != 401:
             return response
+        # That of the answer: a page that was asked for ahead was refused with an older token than the request now has.
+        token = response.request.headers["Authorization"].removeprefix(_BEARER)
         again = copy(response.request)
-        again.headers = copy(again.headers)
-        again.headers["Authorization"] = f"Bearer {self.token(instead_of=token)}"
+        # Their own method: `copy.copy` would share what is in them with the pages that were asked for ahead.
+        again.headers = again.headers.copy()
+        again.headers["Authorization"] = f"{_BEARER}{self.token(instead_of=token)}"
         answer: requests.Response = response.connection.send(again, **kwargs)
         return answer
 

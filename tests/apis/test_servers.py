@@ -288,15 +288,16 @@ def test_a_window_is_loaded(servers: Servers, dlt_home: Path, name: str) -> None
     assert len(loader.progress["articles"].outside_window) in (0, len(at_the_end))
 
 
-def test_a_token_that_is_taken_back_half_way_is_renewed(
-    servers: Servers, dlt_home: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("size", "parallel"), [(20, 1), (8, 8)], ids=["one by one", "in parallel"])
+def test_a_token_that_is_taken_back_half_way_is_renewed_once(
+    servers: Servers, dlt_home: Path, monkeypatch: pytest.MonkeyPatch, size: int, parallel: int
 ) -> None:
     url = servers["django"].url
     tokens: list[str] = []
     monkeypatch.setattr(oauth2, "register", tokens.append)
 
     def revoke_once(record: Record) -> Record:
-        if record["id"] == 60 and len(tokens) == 1:
+        if record["id"] == size + 1 and len(tokens) == 1:
             answer = requests.post(
                 f"{url}/oauth/revoke_token/", {"token": tokens[0]}, auth=tuple(CLIENT.values()), timeout=30
             )
@@ -305,9 +306,10 @@ def test_a_token_that_is_taken_back_half_way_is_renewed(
 
     served = SERVED["OAuth2"]
     loader = served.loader(servers, dlt_home, processing_steps=[{"map": revoke_once}])
-    # One page after the other: each is asked for after the one before was processed.
-    loader.connect(url, **CLIENT, **served.extra, max_parallel_requests=1)
+    extra = {**served.extra, "max_parallel_requests": parallel, "params": {"page_size": size}}
+    loader.connect(url, **CLIENT, **extra)
     assert rows_of(loader.run()) == expected(RECORDS)
+    # Pages that were asked for together share the new one.
     assert len(tokens) == 2
 
 
