@@ -20,7 +20,6 @@ from include.configure.auth_config import auth_options
 from include.configure.declaration import Declaration, DeclaredResource, read_declaration
 from include.configure.options import SourceOptions
 from include.configure.paginator_config import paginator_options
-from include.configure.provider import ConnectionsProvider
 from include.errors import ConfigurationError
 
 # What each resource has of its own: said for several at once, all would be read from one address, or into one another.
@@ -122,7 +121,7 @@ def _as_written(resource: str, name: str, value: object, hint: Any) -> Any:
 def _missing(api: Api, names: Iterable[str]) -> ConfigurationError:
     names = list(names)
     providers = Container()[PluggableRunContext].providers.providers
-    if any(isinstance(provider, ConnectionsProvider) and not provider.api_is_there for provider in providers):
+    if any(not getattr(provider, "api_is_there", True) for provider in providers):
         return ConfigurationError(
             f"The Airflow connection `{api.conn_id}` does not exist: add it with type `http`, the API's address as host and the API key "
             "as password."
