@@ -47,6 +47,8 @@ class Stream:
         self.handed_on = 0
         """Records that children were given."""
         self._held: list[Record] = []
+        # Of the records whose keys are in the progress: what is in them.
+        self._contents = KeySet()
         self._ended = False
         self.progress.processed = KeySet() if self._process else None
 
@@ -57,6 +59,19 @@ class Stream:
     def take(self, page: list[Any]) -> list[Record] | None:
         """The records to load of one page; None: they wait for the next."""
         raise NotImplementedError
+
+    def fresh(self, records: list[Record], not_apart: str) -> list[Record]:
+        """Each record once. Raises ResponseShapeError (permanent), which ends as `not_apart`, where two share a key and nothing else."""
+        fresh = []
+        for record in records:
+            key, content = self.key_of(record), content_key(record)
+            if key not in self.progress.ids:
+                self.progress.ids.update([key])
+                self._contents.update([content])
+                fresh.append(record)
+            elif content not in self._contents:
+                raise ResponseShapeError(f"The primary key of `{self.name}` does not tell records apart: {not_apart}")
+        return fresh
 
     def kept(self, records: list[Record]) -> list[Record]:
         """Those that lie in the window, as the declaration wants them."""
@@ -123,7 +138,6 @@ class GivenStream(Stream):
         """Begin, also once more."""
         super().start()
         self.progress.pages, self.progress.ids = 0, KeySet()
-        self._contents = KeySet()
         self.progress.notes["not_proven"] = (
             "the resource is made by the declaration itself, and nothing says how much it should give"
         )
@@ -131,24 +145,14 @@ class GivenStream(Stream):
     def take(self, page: list[Any]) -> list[Record] | None:
         """Each record once; an empty page is the last."""
         self.progress.pages += bool(page)
-        fresh = []
         for record in page:
             if not isinstance(record, dict):
                 raise ResponseShapeError(
                     f"The resource `{self.name}`, which the declaration has made itself, gives {type(record).__name__} objects in place of "
                     "records. Have it yield dictionaries, or lists of them."
                 )
-            key, content = self.key_of(record), content_key(record)
-            if key not in self.progress.ids:
-                self.progress.ids.update([key])
-                self._contents.update([content])
-                fresh.append(record)
-            elif content not in self._contents:
-                raise ResponseShapeError(
-                    f"The primary key of `{self.name}` does not tell records apart: two have one key and different content. Nothing was "
-                    "loaded; set `primary_key` to fields that no two records share."
-                )
-        return self.hand_on(self.kept(fresh), not page)
+        not_apart = "two have one key and different content. Nothing was loaded; set `primary_key` to fields that no two records share."
+        return self.hand_on(self.kept(self.fresh(page, not_apart)), not page)
 
 
 class ChildStream(Stream):
@@ -173,7 +177,6 @@ class ChildStream(Stream):
         """Begin, also once more."""
         self._siblings = Siblings()
         self._arrived = 0
-        self._contents = KeySet()
         self.progress.pages, self.progress.promised_rows = 0, None
         self.progress.ids, self.progress.outside_window = KeySet(), set()
         super().start()
@@ -213,23 +216,11 @@ class ChildStream(Stream):
         """All records of one parent, each once."""
         self._arrived += 1
         is_last = self._parent.is_over() and self._arrived == self._parent.handed_on
-        return self.hand_on(self.kept(self._fresh(page)), is_last)
-
-    def _fresh(self, records: list[Record]) -> list[Record]:
-        fresh = []
-        for record in records:
-            key, content = self.key_of(record), content_key(record)
-            if key not in self.progress.ids:
-                self.progress.ids.update([key])
-                self._contents.update([content])
-                fresh.append(record)
-            elif content not in self._contents:
-                raise ResponseShapeError(
-                    f"The primary key of `{self.name}` does not tell records apart: two with one key and different content came for "
-                    "different parents, or for one. Nothing was loaded; set `primary_key` to fields that no two records share, such as "
-                    "that of the parent (`include_from_parent`) and their own."
-                )
-        return fresh
+        not_apart = (
+            "two with one key and different content came for different parents, or for one. Nothing was loaded; set `primary_key` to "
+            "fields that no two records share, such as that of the parent (`include_from_parent`) and their own."
+        )
+        return self.hand_on(self.kept(self.fresh(page, not_apart)), is_last)
 
 
 class PageStep(ItemTransform[Any, dict[str, Any]]):
