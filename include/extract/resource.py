@@ -40,18 +40,13 @@ def ignored_by(declared: DeclaredResource) -> list[Any]:
 
 def resource_of(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream, schema: Schema) -> Any:
     """The resource as dlt's REST source takes it."""
-    options, mode = read.options, read.mode
-    key = key_columns(options, schema)
+    key = key_columns(read.options, schema)
     if isinstance(declared.given, DltResource):
         return in_pages(declared.given, **given_hints(declared, read, key))
     given = {name: value for name, value in declared.given.items() if name not in (*OURS, "endpoint")}
     return {
         **given,
-        "primary_key": [] if mode.stamps_rows else key,
-        "write_disposition": mode.write_disposition,
-        "columns": {**_declared_columns(declared), **_columns(key, mode)},
-        # Without a limit dlt's own nesting is endless, as ours.
-        "max_table_nesting": NESTING_OF_JSON if options.nested == "json" else declared.merged.get("max_table_nesting"),
+        **_table_hints(declared, read, key),
         # All children wait for their answers at once.
         **({"parallelized": True} if declared.parent else {}),
         "endpoint": _endpoint(conn_id, declared, read, stream),
@@ -60,15 +55,21 @@ def resource_of(conn_id: str, declared: DeclaredResource, read: ResourceRead, st
 
 def given_hints(declared: DeclaredResource, read: ResourceRead, key: list[str]) -> dict[str, Any]:
     """What dlt is told of the table of a resource that somebody has made."""
+    return {"table_name": table_of(declared), **_table_hints(declared, read, key)}
+
+
+def _table_hints(declared: DeclaredResource, read: ResourceRead, key: list[str]) -> dict[str, Any]:
     return {
-        "table_name": table_of(declared),
         "primary_key": [] if read.mode.stamps_rows else key,
         "write_disposition": read.mode.write_disposition,
         "columns": {**_declared_columns(declared), **_columns(key, read.mode)},
-        "max_table_nesting": NESTING_OF_JSON
-        if read.options.nested == "json"
-        else declared.merged.get("max_table_nesting"),
+        "max_table_nesting": _nesting(declared, read.options),
     }
+
+
+def _nesting(declared: DeclaredResource, options: SourceOptions) -> int | None:
+    # Without a limit dlt's own nesting is endless, as ours.
+    return NESTING_OF_JSON if options.nested == "json" else declared.merged.get("max_table_nesting")
 
 
 def _endpoint(conn_id: str, declared: DeclaredResource, read: ResourceRead, stream: Stream) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def batches_of(declared: DeclaredResource, read: ResourceRead, stream: Stream, s
         schema.update_table(new_table(schema.naming.normalize_table_identifier(table), columns=list(columns.values())))
     return ColumnarBatches(
         table,
-        NESTING_OF_JSON if options.nested == "json" else declared.merged.get("max_table_nesting"),
+        _nesting(declared, options),
         stream.is_over,
         hashed_rows=mode.name == "scd2",
         keys=[tuple(path.split(".")) for path in options.key_paths],
