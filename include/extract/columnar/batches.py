@@ -35,7 +35,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
 
     `max_nesting`: from so many levels on, nested values become JSON text; None: all become child tables and columns. `hashed_rows`: the ids of rows
     are hashes over what is in them, for history. `keys`: the fields of the primary key, each as the JSON keys that lead
-    to it; a new column for one keeps text as text. `stamps`: columns with one value for all records. `note` is told what the
+    to it; a new column for one keeps text as text. `noise`: fields, likewise, that do not make a record another. `stamps`: columns with one value for all records. `note` is told what the
     report has to say: `values_beside`, how many values of which field lie in a column beside their own. `is_last` tells,
     while a page is processed, that no other will follow; a limit of the resource that is reached (`add_limit`) is an end
     as well. Raises PermanentError as `RecordTables.of` does.
@@ -52,6 +52,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         *,
         hashed_rows: bool = False,
         keys: Sequence[tuple[str, ...]] = (),
+        noise: Sequence[tuple[str, ...]] = (),
         stamps: Mapping[str, Any] | None = None,
         note: Callable[[str, Any], None] = lambda _name, _value: None,
     ) -> None:
@@ -61,6 +62,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         self._max_nesting = max_nesting
         self._hashed_rows = hashed_rows
         self._keys = tuple(keys)
+        self._noise = tuple(noise)
         self._stamps = dict(stamps or {})
         self._is_last = is_last
         self._limits: list[LimitItem] = []
@@ -104,7 +106,9 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         from include.extract.columnar.limits import current_limits
         from include.extract.columnar.tables import RecordTables, TableOptions
 
-        options = TableOptions(self._max_nesting, self._hashed_rows, self._keys, self._stamps, current_limits())
+        options = TableOptions(
+            self._max_nesting, self._hashed_rows, self._keys, self._noise, self._stamps, current_limits()
+        )
         return RecordTables(self._table, dlt.current.source_schema(), load_id, options)
 
     def _items(self, tables: "list[ArrowTable]") -> Iterator[Any]:
