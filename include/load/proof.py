@@ -25,7 +25,7 @@ from dlt.common.schema.utils import (
 from dlt.destinations.job_client_impl import SqlLoadJob
 
 from include.decide.deletes import NOTHING_VANISHES, DeleteRule
-from include.decide.sync_mode import SyncMode
+from include.decide.sync_mode import DELETED_AT_COLUMN, SyncMode
 from include.errors import TransientError
 from include.extract.columnar.names import Field
 from include.extract.completeness import ReadProgress
@@ -96,17 +96,22 @@ class LoadProof:
         Raises TransientError where the counts differ: the merge is undone, and another try reads and stages anew.
         """
         assert self._changes
-        table, staged = client.get_qualified_table_names(self.table)
+        table, _ = client.get_qualified_table_names(self.table)
         of_load = f"{client.escape_column_name('_dlt_load_id')} = {sql.literal(load_id)}"
-        self._compare("are in", _count(client, table, of_load), self._changes.rows_with_the_load_id)
-        loaded = self._changes.counts.loaded
+        counts = self._changes.counts
+        loaded = counts.loaded
+        self._compare("are in", loaded + counts.unchanged + self.superseded_rows, self.read.rows)
+        written, found = self._changes.rows_with_the_load_id, _count(client, table, of_load)
+        if found != written:
+            raise TransientError(
+                f"The load is not exact: it should have written {written} rows of the table `{self.table}`, and {found} rows are "
+                "of this load. Nothing of this run was loaded; another try reads again."
+            )
         if self.mode.name == "scd2":
             self._check_versions(client, schema, self.read.rows)
-        else:
-            self._compare("were staged for", _count(client, staged), loaded)
         if children := [one for one in get_nested_tables(schema.tables, self.table)[1:] if has_table_seen_data(one)]:
             # Where the table has nothing but this load, all child rows are of it.
-            self._check_children(client, schema, children, is_whole=_count(client, table) == loaded)
+            self._check_children(client, schema, children, of_load, is_whole=_count(client, table) == loaded)
         self._changes.count_children()
         self.loaded_rows = loaded
 
@@ -121,17 +126,26 @@ class LoadProof:
             "are valid in", _count(client, table, f"{active} AND {version} IN (SELECT {version} FROM {staged})"), rows
         )
 
-    def _check_children(self, client: Any, schema: Schema, children: list[TTableSchema], is_whole: bool) -> None:
-        _, staged_roots = client.get_qualified_table_names(self.table)
+    def _check_children(
+        self, client: Any, schema: Schema, children: list[TTableSchema], of_load: str, is_whole: bool
+    ) -> None:
+        roots, _ = client.get_qualified_table_names(self.table)
+        root = schema.tables[self.table]
         # In history, the version of a row is its key.
-        row_key = _column(client, schema.tables[self.table], "row_key", "x-row-version")
+        row_key = _column(client, root, "row_key", "x-row-version")
+        # The load has marked them, and not their children.
+        is_written = (
+            f"{of_load} AND {client.escape_column_name(DELETED_AT_COLUMN)} IS NULL"
+            if DELETED_AT_COLUMN in root["columns"]
+            else of_load
+        )
         for description in children:
             table, staged = client.get_qualified_table_names(description["name"])
             root_key = _column(client, description, "root_key")
             found, expected = _count(client, table) if is_whole else None, _count(client, staged)
             if found != expected:
                 # Child rows without a record, which somebody's DROP has left, are of no load.
-                found = _count(client, table, f"{root_key} IN (SELECT {row_key} FROM {staged_roots})")
+                found = _count(client, table, f"{root_key} IN (SELECT {row_key} FROM {roots} WHERE {is_written})")
             if found != expected:
                 raise TransientError(
                     f"The load is not whole: {expected} rows were staged for the child table `{description['name']}`, and it has "

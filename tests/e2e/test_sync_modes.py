@@ -58,7 +58,9 @@ def test_merge_updates_by_key_and_keeps_what_vanished(deployment: Deployment, ap
     assert deployment.rows(TAGS) == [(1, "a"), (1, "b"), (2, "c"), (3, "a"), (3, "b")]
     # No child row without its record.
     assert deployment.rows(ALL_TAGS) == [(5,)]
-    assert outcome.xcom["loaded_rows"] == outcome.xcom["read_rows"] == outcome.xcom["promised_rows"] == 3
+    # The first record is as it was.
+    assert outcome.xcom["loaded_rows"] == 2
+    assert outcome.xcom["read_rows"] == outcome.xcom["promised_rows"] == 3
 
 
 def test_replace_is_the_snapshot(deployment: Deployment, api: ApiServer) -> None:
