@@ -47,7 +47,7 @@ canary: ## what the newest dlt, Airflow and DuckDB would break
 
 docs: ## these pages as a site in build/site, links checked
 	@[ -e .venv-docs/.installed ] || { python3 -m venv .venv-docs && .venv-docs/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt && touch .venv-docs/.installed; }
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "Made build/site/index.html"
 
 up: ## the production stack, on http://localhost:8080
