@@ -125,7 +125,7 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
             reports[name] = LoadReport.of(
                 *(name, run, plan.read, plan.proof.source, started_at, read_until(pipeline) or started_at),
                 *(load_id, loaded_rows, destination.dlt_destination.destination_name),
-                counts={"superseded_rows": plan.proof.superseded_rows},
+                counts=plan.proof.report_counts,
             )
             announce(reports[name], plan.history)
             keep_report(reports[name], pipeline)

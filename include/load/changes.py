@@ -6,6 +6,7 @@ is staged; the counts of the load. Then dlt's merge does what it does with it.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypedDict
 
 from include.decide.deletes import DeleteRule, too_many_deletes
 from include.decide.sync_mode import DELETED_AT_COLUMN, SyncMode
@@ -36,6 +37,16 @@ class ChildCounts:
 
     loaded: int = 0
     deleted: int = 0
+
+
+class Counts(TypedDict, total=False):
+    """What became of the records that were read, and of rows of the table. None, or not there: it was not counted."""
+
+    inserted_rows: int | None
+    updated_rows: int | None
+    unchanged_rows: int | None
+    superseded_rows: int | None
+    deleted_rows: int | None
 
 
 class Changes:

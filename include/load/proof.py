@@ -30,7 +30,7 @@ from include.errors import TransientError
 from include.extract.columnar.names import Field
 from include.extract.completeness import ReadProgress
 from include.load import sql
-from include.load.changes import Changes, RowCounts
+from include.load.changes import Changes, Counts, RowCounts
 from include.load.merged_tables import MergedTables
 
 
@@ -60,6 +60,20 @@ class LoadProof:
     superseded_by: str | None = None
     """The load that has merged a newer snapshot: nothing of this one was merged."""
     _changes: Changes | None = None
+
+    @property
+    def report_counts(self) -> Counts:
+        """The counts of the report, by its columns; None: not counted."""
+        counts = RowCounts() if self.counts is None and self.read.rows == 0 else self.counts
+        if counts is None:
+            return {"superseded_rows": self.superseded_rows}
+        return {
+            "inserted_rows": counts.inserted,
+            "updated_rows": counts.updated,
+            "unchanged_rows": counts.unchanged,
+            "superseded_rows": self.superseded_rows,
+            "deleted_rows": counts.deleted,
+        }
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class MergedTable:
             keys=[("id",)],
             noise=noise,
             stamps=stamps,
+            empty_counts=mode == "scd2" or rule.finds_vanished,
         )
         resource = datasets.add_step(batches)
         hints = self.destination.hints(sync_mode, ["id"], run)

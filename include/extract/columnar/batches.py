@@ -54,6 +54,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         keys: Sequence[tuple[str, ...]] = (),
         noise: Sequence[tuple[str, ...]] = (),
         stamps: Mapping[str, Any] | None = None,
+        empty_counts: bool = False,
         note: Callable[[str, Any], None] = lambda _name, _value: None,
     ) -> None:
         BaseItemTransform.__init__(self)
@@ -64,6 +65,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         self._keys = tuple(keys)
         self._noise = tuple(noise)
         self._stamps = dict(stamps or {})
+        self._empty_counts = empty_counts
         self._is_last = is_last
         self._limits: list[LimitItem] = []
         self._start()
@@ -85,10 +87,12 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
     def __call__(self, item: list[Record], meta: Any = None) -> Iterator[Any] | list[Record] | None:
         """Take one page; the batch that is full with it, as items for dlt, or None."""
         self._records.extend(item)
-        if not self._records or (len(self._records) < ROWS_PER_BATCH and not self._ends()):
+        if len(self._records) < ROWS_PER_BATCH and not self._ends():
+            return None
+        load_id = _load_id()
+        if not self._records and not (load_id and self._is_empty(load_id)):
             return None
         batch, self._records = self._records, []
-        load_id = _load_id()
         if load_id is None:
             # Somebody looks at the source in a Python shell.
             return [{**record, **self._stamps} for record in batch] if self._stamps else batch
@@ -98,6 +102,13 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         if self._tables.beside:
             self._note("values_beside", dict(self._tables.beside))
         return self._items(tables)
+
+    def _is_empty(self, load_id: str) -> bool:
+        """Whether the whole collection is, and that counts."""
+        if self._tables is not None or not self._empty_counts:
+            return False
+        self._tables = self._tables_of(load_id)
+        return self._tables.is_known
 
     def _ends(self) -> bool:
         return self._is_last() or any(limit.exhausted for limit in self._limits)

@@ -140,6 +140,11 @@ class RecordTables:
         self._claimed: set[str] = set()
         self._root = self._known((normalize_table_identifier(schema, schema.naming, table),), options.keys)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether an earlier load, or a batch of this one, has made columns."""
+        return bool(self._root.types)
+
     def of(self, records: Sequence[Record]) -> list[ArrowTable]:
         """The tables of a batch of `records`: parents before their children, whose rows know their root row.
 
