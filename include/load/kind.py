@@ -38,6 +38,11 @@ _SECRET_NAME = re.compile(
 )
 
 
+# A connection of this type names its kind in the extra.
+GENERIC = "generic"
+NAMED_BY = "destination"
+
+
 @dataclass(frozen=True)
 class DestinationValues:
     """A dlt destination: its name, and the arguments `credentials=` and `**options` of its factory.
@@ -155,6 +160,7 @@ class DestinationKind:
     def _rest_of(self, given: ConnectionFields) -> Values:
         known = {source.removeprefix("extra.") for f in self.fields + self.options for source in f.sources}
         known |= {*self.airflow_only, *self.refused}
+        known |= {NAMED_BY} if given.conn_type == GENERIC else set()
         return {name: given.get(f"extra.{name}") for name in given.extra_names() if name not in known}
 
     def requirements(self, values: DestinationValues) -> tuple[tuple[str, str], ...]:
