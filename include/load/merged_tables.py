@@ -11,6 +11,7 @@ from typing import Any
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TTableSchema
 from dlt.common.schema.utils import (
+    get_columns_names_with_prop,
     get_first_column_name_with_prop,
     get_nested_tables,
     get_validity_column_names,
@@ -44,7 +45,9 @@ class MergedTables:
         self.row_key = self.column_with("row_key", "x-row-version")
         self.load_id = self.escaped("_dlt_load_id")
         self.run = self.escaped(RUN_COLUMN)
-        self.hash = self.escaped(ROW_HASH_COLUMN)
+        # Rows that were not made in columns have none: their ids tell versions of a history apart, and no other rows.
+        self.hash = self.escaped(ROW_HASH_COLUMN) if ROW_HASH_COLUMN in self.description["columns"] else self.row_key
+        keys = keys or get_columns_names_with_prop(self.description, "primary_key")
         self.keys = tuple(map(self.escaped, keys))
         self.children = tuple(
             map(self._child, filter(has_table_seen_data, get_nested_tables(schema.tables, table)[1:]))
