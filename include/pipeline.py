@@ -122,6 +122,8 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
         for name, plan in plans.items():
             loaded_rows = reconcile(plan.proof, destination.dataset(pipeline, plan.proof.table), load_ids)
             plan.read.progress.notes.update(plan.proof.notes)
+            if plan.proof.child_rows:
+                plan.read.progress.notes["child_rows"] = plan.proof.child_rows
             reports[name] = LoadReport.of(
                 *(name, run, plan.read, plan.proof.source, started_at, read_until(pipeline) or started_at),
                 *(load_id, loaded_rows, destination.dlt_destination.destination_name),

@@ -5,48 +5,14 @@ is staged; the counts of the load. Then dlt's merge does what it does with it.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TypedDict
 
 from include.decide.deletes import DeleteRule, too_many_deletes
 from include.decide.sync_mode import DELETED_AT_COLUMN, SyncMode
 from include.extract.columnar.names import Field
 from include.load import sql
+from include.load.counts import ChildCounts, RowCounts
 from include.load.merged_tables import MergedTables
 from include.load.same_values import adopt_unhashed_rows
-
-
-@dataclass
-class RowCounts:
-    """What became of the rows of a table by one load. `deleted` ones are removed, marked or, in history, no longer valid."""
-
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-
-    @property
-    def loaded(self) -> int:
-        """Rows that the load has written."""
-        return self.inserted + self.updated
-
-
-@dataclass
-class ChildCounts:
-    """What became of the rows of a child table by one load: written, and taken out with rows that were updated or deleted."""
-
-    loaded: int = 0
-    deleted: int = 0
-
-
-class Counts(TypedDict, total=False):
-    """What became of the records that were read, and of rows of the table. None, or not there: it was not counted."""
-
-    inserted_rows: int | None
-    updated_rows: int | None
-    unchanged_rows: int | None
-    superseded_rows: int | None
-    deleted_rows: int | None
 
 
 class Changes:
@@ -58,7 +24,7 @@ class Changes:
         self._rule = rule
         self._noise = noise
         self.counts = RowCounts()
-        self.children = {child.description["name"]: ChildCounts() for child in tables.children}
+        self.children = {str(child.description["name"]): ChildCounts() for child in tables.children}
         self._child_rows = [tables.count(child.name) for child in tables.children]
 
     @property

@@ -30,7 +30,8 @@ from include.errors import TransientError
 from include.extract.columnar.names import Field
 from include.extract.completeness import ReadProgress
 from include.load import sql
-from include.load.changes import Changes, Counts, RowCounts
+from include.load.changes import Changes
+from include.load.counts import Counts, RowCounts
 from include.load.merged_tables import MergedTables
 
 
@@ -81,10 +82,13 @@ class LoadProof:
         notes: dict[str, Any] = {"superseded_by": self.superseded_by}
         if self.superseded_by is None:
             notes["superseded_rows"] = self.superseded_rows
-        if self._changes:
-            children = {name: vars(counts) for name, counts in self._changes.children.items()}
-            notes["child_rows"] = {name: counts for name, counts in children.items() if any(counts.values())}
         return {name: value for name, value in notes.items() if value}
+
+    @property
+    def child_rows(self) -> dict[str, dict[str, int]]:
+        """By child table, how many of its rows the load has written and deleted, where it has."""
+        children = self._changes.children if self._changes else {}
+        return {name: vars(counts) for name, counts in children.items() if any(vars(counts).values())}
 
     def supersede(self, load_id: str) -> None:
         """Nothing was merged, because of what this load has merged."""

@@ -10,7 +10,7 @@ from airflow.sdk import Asset
 from pydantic import JsonValue
 
 from include.apis.api import Api
-from include.load.changes import Counts
+from include.load.counts import Counts
 from include.report.history import LoadReport
 
 

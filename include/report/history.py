@@ -20,7 +20,7 @@ from sqlglot import exp
 from include.apis.api import REPORTS_TABLE
 from include.decide.run import AirflowRun
 from include.extract.read import ResourceRead
-from include.load.changes import Counts
+from include.load.counts import Counts
 from include.load.stored_schema import keep_on_top
 from include.report.version import PROJECT_VERSION
 
@@ -135,7 +135,7 @@ class LoadReport:
             changes = f": {self.inserted_rows} new, {self.updated_rows} changed, {self.unchanged_rows} as they were"
             changes += f", {self.deleted_rows} deleted" if self.deleted_rows else ""
         return (
-            f"{self.resource}: {self.loaded_rows} rows loaded ({self.read_rows} read, {promised}){changes}; {self.pages} pages, "
+            f"{self.resource}: {self.loaded_rows} rows loaded ({self.read_rows} read, {promised}){changes}, {self.pages} pages, "
             f"{self.seconds:.1f} s, {self.sync_mode}, into {self.destination}, load {self.load_id}"
         )
 

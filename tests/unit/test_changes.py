@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from include.decide.deletes import DeleteRule
-from include.load.changes import RowCounts
+from include.load.counts import RowCounts
 from tests.support.merged_load import MergedTable, Record, place
 
 KINDS = [
@@ -43,6 +43,102 @@ def opened(kind: str, folder: Path, postgres_url: str) -> Iterator[MergedTable]:
 
 
 on_each_destination = pytest.mark.parametrize("table", KINDS, indirect=True)
+
+
+def numbered(*numbers: int, **fields: Any) -> list[Record]:
+    return [{"id": number, "tags": [{"name": "a"}], **fields} for number in numbers]
+
+
+def ids(table: MergedTable, condition: str = "1 = 1") -> list[int]:
+    return [number for (number,) in table.query(f"SELECT id FROM {{datasets}} WHERE {condition} ORDER BY id")]
+
+
+@on_each_destination
+def test_more_than_the_share_changes_nothing(table: MergedTable) -> None:
+    table.load(numbered(*range(10)))
+    before = (
+        table.query("SELECT * FROM {datasets} ORDER BY id"),
+        table.query("SELECT * FROM {datasets__tags} ORDER BY 1"),
+    )
+    rule = DeleteRule("remove", 0.2)
+    with pytest.raises(Exception, match="3 of 10 rows of the table `datasets` would be removed") as caught:
+        table.load(numbered(*range(7), n=1), rule=rule)
+    assert "run it once with the param `allow_deletes`" in str(caught.value)
+    table.pipeline.abort_packages()
+    names = "id, _dlt_load_id, _row_hash, _dlt_id"
+    assert table.query(f"SELECT {names} FROM {{datasets}} ORDER BY id") == [
+        tuple(dict(zip(_names(table), row, strict=False))[name] for name in names.split(", ")) for row in before[0]
+    ]
+    assert table.query("SELECT * FROM {datasets__tags} ORDER BY 1") == before[1]
+
+    proof = table.load(numbered(*range(7), n=1), rule=DeleteRule("remove", 0.2, any_share=True))
+    assert proof.counts == RowCounts(updated=7, deleted=3)
+    assert ids(table) == list(range(7))
+    assert table.query("SELECT count(*) FROM {datasets__tags}") == [(7,)]
+
+
+def _names(table: MergedTable) -> list[str]:
+    # Those that the table had before `n` came.
+    return [name for name in table.pipeline.default_schema.tables["datasets"]["columns"] if name != "n"]
+
+
+@on_each_destination
+def test_an_empty_snapshot_is_more_than_the_share(table: MergedTable) -> None:
+    table.load(numbered(1, 2))
+    with pytest.raises(Exception, match="2 of 2 rows"):
+        table.load([], rule=DeleteRule("mark", 0.5))
+    table.pipeline.abort_packages()
+    assert table.load([], rule=DeleteRule("mark", 1.0)).counts == RowCounts(deleted=2)
+    assert ids(table, "_deleted_at IS NOT NULL") == [1, 2]
+    assert table.load(numbered(2, 3), rule=DeleteRule("mark", 1.0)).counts == RowCounts(inserted=1, updated=1)
+    assert ids(table, "_deleted_at IS NULL") == [2, 3]
+
+
+@on_each_destination
+def test_rows_of_another_source_have_not_vanished(table: MergedTable) -> None:
+    table.load(numbered(1, 2))
+    (other,) = table.pipeline.last_trace.last_load_info.loads_ids
+    table.load(numbered(3, 4))
+    proof = table.load(numbered(3), rule=DeleteRule("remove", 1.0, other_loads=(other,)))
+    assert proof.counts == RowCounts(unchanged=1, deleted=1)
+    assert ids(table) == [1, 2, 3]
+
+
+@on_each_destination
+def test_a_run_that_appends_again_writes_what_is_different(table: MergedTable) -> None:
+    table.load(numbered(1, 2, 3), "append", run="one")
+    table.load(numbered(1, 2, 3), "append", run="two")
+    (first,) = table.query("SELECT DISTINCT _dlt_load_id FROM {datasets} WHERE _run_id = 'two'")
+    proof = table.load([*numbered(1), *numbered(2, n=5), *numbered(4)], "append", run="two")
+    assert proof.counts == RowCounts(inserted=1, updated=1, unchanged=1, deleted=1)
+    assert ids(table, "_run_id = 'one'") == [1, 2, 3]
+    assert ids(table, "_run_id = 'two'") == [1, 2, 4]
+    assert ids(table, f"_dlt_load_id = '{first[0]}'") == [1]
+    assert table.query("SELECT count(*) FROM {datasets__tags}") == [(6,)]
+    # A merge makes one row of all that runs have appended.
+    assert table.load(numbered(1)).counts == RowCounts(updated=1)
+    assert ids(table) == [1, 2, 2, 3, 4]
+
+
+@on_each_destination
+@pytest.mark.parametrize("mode", ["merge", "scd2"])
+def test_rows_without_a_hash_are_compared_by_their_values_once(table: MergedTable, mode: str) -> None:
+    records: list[Record] = [
+        {"id": number, "name": name, "tags": [{"name": "a", "more": [1, 2]}, {"name": "b", "more": []}]}
+        for number, name in enumerate(["same", "text", "child", "grandchild", None, "noise"])
+    ]
+    table.load(records, mode)
+    table.query("UPDATE {datasets} SET _row_hash = NULL")
+    records[1]["name"] = "Text"
+    records[2]["tags"] = [{"name": "a", "more": [1, 2]}]
+    records[3]["tags"] = [{"name": "a", "more": [2, 1]}, {"name": "b"}]
+    before = dict(table.query("SELECT id, _dlt_id FROM {datasets}"))
+    assert table.load(records, mode).counts == RowCounts(updated=3, unchanged=3, deleted=0)
+    valid = "_dlt_valid_to IS NULL" if mode == "scd2" else "1 = 1"
+    after = dict(table.query(f"SELECT id, _dlt_id FROM {{datasets}} WHERE {valid}"))
+    assert [number for number in before if before[number] == after[number]] == [0, 4, 5]
+    assert table.query("SELECT count(*) FROM {datasets} WHERE _row_hash IS NULL AND " + valid) == [(0,)]
+    assert table.load(records, mode).counts == RowCounts(unchanged=6)
 
 
 # Any history of a collection: what each record has, by what may happen to it.
@@ -177,7 +273,7 @@ def test_any_history_is_counted_as_sql_finds_it(
     kind: str, mode: str, deletes: Any, dlt_home: Path, tmp_path: Path, postgres_url: str
 ) -> None:
     @settings(
-        max_examples=8,
+        max_examples=4,
         deadline=None,
         database=None,
         phases=[Phase.generate],

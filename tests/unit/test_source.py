@@ -62,6 +62,7 @@ def test_columns_have_neutral_names_and_the_types_of_the_data(loader: Loader, se
         "updated_at": "TIMESTAMP WITH TIME ZONE",
         "owner__name": "VARCHAR",
         "owner__address__city": "VARCHAR",
+        "_row_hash": "VARCHAR",
     }
     ((created, updated, name, city),) = loader.query(
         "SELECT created_at, updated_at, display_name, owner__address__city FROM datasets WHERE id = 1"
@@ -222,7 +223,7 @@ def test_new_fields_become_columns_in_later_pages_and_runs(loader: Loader, serve
     loader.run(server, page_size=1)
     server.records.append({"id": 3, "run_two": "x", "owner": {"name": "Ada"}, "tags": ["t"]})
     loader.run(server)
-    assert set(loader.columns()) == {"id", "page_two", "run_two", "owner__name"}
+    assert set(loader.columns()) == {"id", "page_two", "run_two", "owner__name", "_row_hash"}
     assert loader.query("SELECT id, page_two, run_two FROM datasets ORDER BY id") == [
         (1, None, None),
         (2, 1, None),
