@@ -126,7 +126,7 @@ def test_nested_values_can_stay_json(loader: Loader, server: ApiServer) -> None:
         {"id": 2, "owner": None, "tags": []},
     ]
     loader.run(server, nested="json")
-    assert loader.columns() == {"id": "BIGINT", "tags": "JSON", "owner": "JSON"}
+    assert loader.columns() == {"id": "BIGINT", "tags": "JSON", "owner": "JSON", "_row_hash": "VARCHAR"}
     assert loader.query("SELECT owner->>'name', tags->>'$[0]' FROM datasets WHERE id = 1") == [("Ada", "a")]
     tables = loader.query("SELECT table_name FROM information_schema.tables WHERE table_name LIKE 'datasets%'")
     assert ("datasets__tags",) not in tables

@@ -29,6 +29,9 @@ from include.extract.read import ResourceRead
 from include.extract.source import source_of
 from include.load.destinations.duckdb.client import kept_open, lean_duckdb
 from include.load.destinations.postgres.client import side_by_side_postgres
+from include.load.kind import DestinationValues
+from include.load.kinds import kinds
+from include.load.proof import LoadProof
 from include.load.stored_schema import forget_our_normalizer
 from include.report.history import LoadReport, read_reports, write_report
 from tests.fixtures.warehouses.make import HERE, MODES, records
@@ -72,7 +75,8 @@ class Warehouse:
 
     def load(self, mode: SyncModeName, found: Rows, run_id: str = "run 2") -> dlt.Pipeline:
         """One load with its report, as the task does; from an empty folder, as on a new worker."""
-        pipeline = dlt.pipeline("datasets", destination=self.destination(), dataset_name=f"{mode}_raw")
+        destination = self.destination()
+        pipeline = dlt.pipeline("datasets", destination=destination, dataset_name=f"{mode}_raw")
         pipeline.drop()
         opened: Any = pipeline.destination_client()
         with opened as client:
@@ -80,8 +84,11 @@ class Warehouse:
         pipeline.sync_destination()
         with ApiServer(found) as server:
             options = resolve_options(DATASETS, {"base_url": server.url, "api_key": "key"})
-            source = source_of(DATASETS, ResourceRead(options, SYNC_MODES[mode]), run_id)
-            source.resources["datasets"].apply_hints(file_format="parquet")
+            read = ResourceRead(options, SYNC_MODES[mode])
+            proof = LoadProof("datasets", read.mode, "source", None, read.progress, keys=("id",))
+            destination.proofs = {"datasets": proof}  # type: ignore[attr-defined]
+            source = source_of(DATASETS, read, run_id)
+            source.resources["datasets"].apply_hints(**kinds()[self.kind].hints(ANY_VALUES, read.mode, ["id"], run_id))
             info = pipeline.run(source)
         info.raise_on_failed_jobs()
         write_report(replace(REPORT, load_id=info.loads_ids[0]), pipeline)
@@ -114,6 +121,7 @@ def with_dlt_alone(home: Path, *datasets: tuple[str, str, str]) -> list[dict[str
     return seen
 
 
+ANY_VALUES = DestinationValues("", {}, {}, ())
 REPORT = LoadReport(
     resource="datasets",
     load_id="",
