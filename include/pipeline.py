@@ -9,7 +9,8 @@ import functools
 import logging
 import os
 import shutil
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from airflow.sdk import DAG, get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 from dlt.common.known_env import DLT_DATA_DIR, DLT_LOCAL_DIR
 from dlt.helpers.airflow_helper import PipelineTasksGroup
+from pydantic import JsonValue
 
 from include.apis.api import Api
 from include.errors import TransientError
@@ -32,14 +34,14 @@ if TYPE_CHECKING:
 
     from include.configure.declaration import Declaration
     from include.configure.options import SourceOptions
-    from include.decide.failure import ConnIds
+    from include.decide.failure import ConnIds, LoadFailed
     from include.decide.run import AirflowRun
     from include.extract.read import ResourceRead
     from include.load.destination import OpenDestination
     from include.load.proof import LoadProof
     from include.report.history import LoadReport
 
-    Reports = Mapping[str, LoadReport]
+    Reports = dict[str, LoadReport]
     LoadSteps = Generator[DltSource, None, Reports]
 
 log = logging.getLogger(__name__)
@@ -79,10 +81,11 @@ def load_task(api: Api, family: Sequence[str], **operator_arguments: Any) -> Pyt
     return operator
 
 
-def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context: Any) -> "LoadSteps":
+def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context: Any, failed: "Reports") -> "LoadSteps":
     """One load, in the order in which it happens. Where it yields the source, dlt extracts, normalizes and loads it.
 
-    Whatever fails leaves by its own exception; locks and staging go with the block that holds them.
+    Whatever fails leaves by its own exception, what dlt meets too, which is to be thrown in here; locks and staging go with the block
+    that holds them. `failed` then has the reports of the load, where it got so far that there is something to report.
     """
     from include.configure.api_connection import api_values
     from include.configure.declaration import read_declaration, with_parents
@@ -114,11 +117,16 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
     for name in wanted:
         destination.check_mode(SYNC_MODES[options[name].sync_mode])
         destination.check_nested(options[name].nested)
-    with destination.lock(api.destination_schema), destination.kept_open(), staging(pipeline, destination.kind):
+    plans: dict[str, _Plan] = {}
+    with (
+        destination.lock(api.destination_schema),
+        destination.kept_open(),
+        staging(pipeline, destination.kind),
+        _told_if_it_fails(api, plans, run, destination, pipeline, failed) as started_at,
+    ):
         take_stored_schema(pipeline, api.name)
-        plans = _plans(declaration, options, wanted, run, destination, pipeline)
+        plans |= _plans(declaration, options, wanted, run, destination, pipeline)
         destination.prove(plan.proof for plan in plans.values())
-        started_at = datetime.now(UTC)
         reads = _reads(declaration, options, plans)
         pipeline.collector = ProgressLog(reads, [name for name in reads if declaration.resources[name].parent])
         source = api_source(declaration, reads, run.name)
@@ -137,7 +145,7 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
             if plan.proof.child_rows:
                 plan.read.progress.notes["child_rows"] = plan.proof.child_rows
             reports[name] = LoadReport.of(
-                *(name, run, plan.read, plan.proof.source, started_at, read_until(pipeline) or started_at),
+                *(name, run, plan.read, plan.proof.source, started_at, read_until(pipeline)),
                 *(load_id, loaded_rows, destination.dlt_destination.destination_name),
                 counts=plan.proof.report_counts,
             )
@@ -146,6 +154,38 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
     for name, report in reports.items():
         context["outlet_events"][table_asset(api, name)].extra = event_extra(report)
     return reports
+
+
+@contextmanager
+def _told_if_it_fails(
+    api: Api,
+    plans: "Mapping[str, _Plan]",
+    run: "AirflowRun",
+    destination: "OpenDestination",
+    pipeline: dlt.Pipeline,
+    failed: "Reports",
+) -> Iterator[datetime]:
+    """Where the block fails: its reports, in the history and in `failed`, for what is planned by then. Gives the time when it begins."""
+    started_at = datetime.now(UTC)
+    try:
+        yield started_at
+    except (AirflowSkipException, AirflowFailException):
+        raise
+    except (Exception, AirflowTaskTimeout) as error:
+        from include.decide.failure import failure_of
+        from include.prove.reconciliation import read_until
+        from include.redaction import redact_error
+        from include.report.failed import failed_report, keep_failed
+
+        redact_error(error)
+        failure = failure_of(_in_time(error), _conn_ids(api))
+        for name, plan in plans.items():
+            failed[name] = failed_report(
+                *(failure, name, run, plan.read, plan.proof.source, started_at, read_until(pipeline)),
+                destination.dlt_destination.destination_name,
+            )
+        keep_failed(failed.values(), pipeline)
+        raise
 
 
 @dataclass(frozen=True)
@@ -233,6 +273,12 @@ def _reads(
     }
 
 
+def _conn_ids(api: Api) -> "ConnIds":
+    from include.decide.failure import ConnIds
+
+    return ConnIds(api.conn_id, " or ".join(api.destination_conn_ids))
+
+
 def _in_time(error: BaseException) -> BaseException:
     """What ended a load, where somebody outside did, as a failure of the project."""
     from include.load.termination import Terminated
@@ -261,6 +307,7 @@ class _LoadTask:
         self._family = family
         self._pipeline = pipeline
         self._steps: LoadSteps | None = None
+        self._failed: Reports = {}
         self.working_folder = working_folder
 
     def source(self) -> "DltSource":
@@ -269,7 +316,7 @@ class _LoadTask:
 
         # The helper reads this when it runs the pipeline, which is next: a collection that moves is read again at once.
         self._group.retry_policy = PASSES
-        self._steps = load_steps(self._api, self._family, self._pipeline, get_current_context())
+        self._steps = load_steps(self._api, self._family, self._pipeline, get_current_context(), self._failed)
         return next(self._steps)
 
     def around(self, run_helper: Callable[[], None]) -> Callable[[], dict[str, Any]]:
@@ -286,6 +333,8 @@ class _LoadTask:
             from include.redaction import redact_error, redact_log_records
 
             redact_log_records()
+            # A process may run the task more than once.
+            self._steps, self._failed = None, {}
             failure: LoadFailed
             try:
                 return self._load(run_helper)
@@ -295,11 +344,12 @@ class _LoadTask:
             except (Exception, AirflowTaskTimeout, Terminated) as error:
                 redact_error(error)
                 log.debug("What ended the load, with all that caused it:", exc_info=error)
-                failure = failure_of(_in_time(error), self._conn_ids())
+                failure = failure_of(_in_time(error), _conn_ids(self._api))
             except BaseException as interruption:
                 redact_error(interruption)
                 raise
             # Not in the handler: what failed would be the context of what is raised.
+            self._tell(failure)
             log.error("%s", failure)
             raise failure
 
@@ -318,8 +368,12 @@ class _LoadTask:
                 self._pipeline.drop()
                 run_helper()
                 reports = self._finish()
-                extras = {name: event_extra(report) for name, report in reports.items()}
-                return extras if len(self._family) > 1 else next(iter(extras.values()))
+                return self._as_xcom({name: event_extra(report) for name, report in reports.items()})
+            except (Exception, AirflowTaskTimeout) as error:
+                if self._steps is not None:
+                    # It raises the same again, as each generator does that has ended.
+                    self._steps.throw(error)
+                raise
             finally:
                 termination.hold_back()
                 if self._steps is not None:
@@ -334,7 +388,16 @@ class _LoadTask:
             return reports
         raise AssertionError("a load has one source")
 
-    def _conn_ids(self) -> "ConnIds":
-        from include.decide.failure import ConnIds
+    def _as_xcom(self, facts: dict[str, dict[str, JsonValue]]) -> dict[str, Any]:
+        return facts if len(self._family) > 1 else next(iter(facts.values()))
 
-        return ConnIds(self._api.conn_id, " or ".join(self._api.destination_conn_ids))
+    def _tell(self, failure: "LoadFailed") -> None:
+        """What is known of the load, as an XCom of this try. It does not fail for that."""
+        from include.report.failed import XCOM_KEY, failed_facts
+
+        reports = {name: event_extra(report) for name, report in self._failed.items()}
+        facts = reports or {name: failed_facts(failure, name) for name in self._family}
+        try:
+            get_current_context()["ti"].xcom_push(XCOM_KEY, self._as_xcom(facts))
+        except Exception:
+            log.debug("What is known of the failed load could not be given to Airflow.", exc_info=True)

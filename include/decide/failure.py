@@ -34,13 +34,22 @@ class LoadFailed(Exception):
     """Why a load failed, in one sentence: what failed, where, what to do. It has no cause: the sentence says it.
 
     `is_permanent`: no later try can mend it; None: nobody knows. `retry_after_seconds`: the wait that the other side
-    asked for; None: it did not say.
+    asked for; None: it did not say. `cause`: the name of the class of what says why.
     """
 
-    def __init__(self, sentence: str, is_permanent: bool | None, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, sentence: str, is_permanent: bool | None, retry_after_seconds: float | None = None, cause: str = ""
+    ) -> None:
         super().__init__(sentence)
         self.is_permanent = is_permanent
         self.retry_after_seconds = retry_after_seconds
+        self.cause = cause
+
+    @property
+    def reason(self) -> str:
+        """The class of the failure in few words, to count failures by: `ResponseShapeError, permanent`."""
+        kind = {True: "permanent", False: "transient", None: "unknown"}[self.is_permanent]
+        return f"{self.cause or type(self).__name__}, {kind}"
 
 
 def failure_of(error: BaseException, conn_ids: ConnIds = CONN_IDS) -> LoadFailed:
@@ -54,7 +63,9 @@ def failure_of(error: BaseException, conn_ids: ConnIds = CONN_IDS) -> LoadFailed
     for inner in reversed(chain):
         if isinstance(inner, PermanentError | TransientError):
             wait_seconds = inner.retry_after_seconds if isinstance(inner, TransientError) else None
-            return LoadFailed(_line(inner, OWN_CHARACTERS), isinstance(inner, PermanentError), wait_seconds)
+            return LoadFailed(
+                _line(inner, OWN_CHARACTERS), isinstance(inner, PermanentError), wait_seconds, type(inner).__name__
+            )
     tables = (api_failure, destination_failure, _dlt_failure, operating_system_failure)
     return _by_tables(chain, tables, conn_ids) or _unknown(chain)
 
@@ -64,7 +75,8 @@ def _by_tables(chain: Sequence[BaseException], tables: Iterable[Explain], conn_i
         for cause in reversed(chain):
             if known := explain(cause):
                 advice = known.advice.format(**conn_ids._asdict())
-                return LoadFailed(f"{known.what}: {_ended(_line(cause))} {advice}", known.is_permanent)
+                sentence = f"{known.what}: {_ended(_line(cause))} {advice}"
+                return LoadFailed(sentence, known.is_permanent, cause=type(cause).__name__)
     return None
 
 
@@ -97,6 +109,7 @@ def _unknown(chain: Sequence[BaseException]) -> LoadFailed:
         f"The load failed{step} for a reason that this project does not know: {_named(first)}{by} The whole chain of "
         "causes is in the log at the level DEBUG (AIRFLOW__LOGGING__LOGGING_LEVEL).",
         None,
+        cause=type(root).__name__,
     )
 
 

@@ -86,14 +86,15 @@ class LoadReport:
         read: ResourceRead,
         source: str,
         started_at: datetime,
-        read_until: datetime,
+        read_until: datetime | None,
         load_id: str,
         loaded_rows: int,
         destination: str,
         counts: Counts,
     ) -> "LoadReport":
-        """The report of a load that ends now. `read_until`: when all was read. `counts`: those that are known."""
+        """The report of a load that ends now. `read_until`: when all was read; None: it was not. `counts`: those that are known."""
         finished_at = datetime.now(UTC)
+        read_until = read_until or finished_at
         window, progress = read.window, read.progress
         return cls(
             resource=resource,

@@ -48,7 +48,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run. `xcom` is what the task returned; `assets` are the extras of the asset events.
+    """One run. `xcom` is what the task returned, or told of its failure; `assets` are the extras of the asset events.
 
     `waits_seconds` is how long Airflow would have waited before each retry; here it does not.
     """
@@ -213,7 +213,8 @@ def _results(run_id: str) -> tuple[Any, tuple[dict[str, Any], ...]]:
     from sqlalchemy import select
 
     with create_session() as session:
-        found = session.scalar(select(XComModel).where(XComModel.run_id == run_id, XComModel.key == "return_value"))
+        told = XComModel.key.in_(["return_value", "load_report"])
+        found = session.scalar(select(XComModel).where(XComModel.run_id == run_id, told))
         value = found and XComModel.deserialize_value(found)
         extras = session.scalars(select(AssetEvent.extra).where(AssetEvent.source_run_id == run_id))
         return value, tuple(extras)
