@@ -78,12 +78,12 @@ class OneStepJob(ProvenStatementsJob):
         # MariaDB would look through all of one table for each row of the other. MySQL knows no such setting, and needs none.
         if getattr(client.dialect, "is_mariadb", False):
             client.execute_sql("SET SESSION join_cache_level = 4")
-        statements = self._split_fragments(self._text())
-        helpers = list(takewhile(_commits, statements))
-        client.execute_many(helpers)
-        rest = statements[len(helpers) :]
-        with self.maybe_transaction(";".join(rest)):
-            client.execute_many(rest)
+        lines = self._text().splitlines()
+        helpers = list(takewhile(_commits, lines))
+        client.execute_many([line.strip().rstrip(";") for line in helpers])
+        rest = "\n".join(lines[len(helpers) :])
+        with self.maybe_transaction(rest):
+            client.execute_many(self._split_fragments(rest))
 
     def _text(self) -> str:
         with FileStorage.open_zipsafe_ro(self._file_path, "r", encoding="utf-8") as file:
