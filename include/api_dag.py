@@ -112,6 +112,12 @@ def form(api: Api) -> dict[str, Param]:
             description="Load records changed before this instant.",
         ),
     }
+    params["allow_deletes"] = Param(
+        False,
+        type="boolean",
+        title="Allow deletes",
+        description="Let this run mark or remove more of a table than the option `max_delete_share` allows.",
+    )
     names = list(api.resource_names)
     if len(names) > 1:
         params["resources"] = Param(
