@@ -179,7 +179,7 @@ class DestinationKind:
         return destination
 
     def lock(self, values: DestinationValues, dataset_name: str) -> AbstractContextManager[object]:
-        """Held while a run loads; waits for the run that holds it. Here: none, and the README says to give it one writer."""
+        """Held while a run loads; waits for the run that holds it. Here: none, and docs/side-by-side.md says to give it one writer."""
         return nullcontext()
 
     def kept_open(self, values: DestinationValues) -> AbstractContextManager[object]:
