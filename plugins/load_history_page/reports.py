@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 # What a failed try pushes, besides what the task returns.
-FAILED_KEY = "failed_loads"
+FAILED_KEY = "load_report"
 
 
 @dataclass(frozen=True)

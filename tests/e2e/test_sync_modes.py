@@ -410,7 +410,7 @@ def test_the_report_says_what_happened(deployment: Deployment, api: ApiServer) -
     )
 
 
-def test_a_failed_run_writes_no_report_and_no_event(deployment: Deployment, api: ApiServer) -> None:
+def test_a_failed_run_is_reported_as_one_and_is_no_event(deployment: Deployment, api: ApiServer) -> None:
     api.records = numbered(250)
     deployment.run()
     api.records = numbered(250, first=1000)
@@ -419,7 +419,7 @@ def test_a_failed_run_writes_no_report_and_no_event(deployment: Deployment, api:
     assert outcome.task_state == "failed"
     assert (outcome.xcom, outcome.assets) == (None, ())
     assert deployment.ids() == list(range(250))
-    assert len(deployment.reports("run_id")) == 1
+    assert deployment.reports("status") == [("loaded",), ("failed",)]
 
 
 def test_a_report_that_cannot_be_written_fails_no_load(

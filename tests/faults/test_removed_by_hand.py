@@ -60,7 +60,8 @@ def test_a_history_that_was_removed_covers_nothing_and_begins_anew(place: Place)
 @proves("the first load ever is killed", "the next run is green")
 def test_a_first_load_that_was_killed_stands_in_nobodys_way(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("dlt.destinations.job_client_impl.SqlLoadJob.run", _killed)
+        for job in ("dlt.destinations.job_client_impl.SqlLoadJob", "include.load.destinations.mysql.client.OneStepJob"):
+            patch.setattr(f"{job}.run", _killed)
         with pytest.raises(PipelineStepFailed):
             place.load("merge", range(10))
     # Its records have no list, so that it does not find the child table by itself.

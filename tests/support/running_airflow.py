@@ -62,6 +62,8 @@ class RunningAirflow:
             "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-the-tests-of-this-machine-0123456789abcdef",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            # A parse costs seconds, and no file changes while this Airflow runs: a processor that is started anew parses it.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             # A DAG that a test changes counts at once, not half a minute later.
             "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
             "DATASETS_TASK_RETRIES": "3",
