@@ -1,6 +1,6 @@
 # Needs make, curl and Python 3.11 or newer. Everything else is installed into .venv, by uv where it is on PATH, else by pip.
 .DEFAULT_GOAL := help
-.PHONY: help install run ui check test bench bench-quick lint up down
+.PHONY: help install run ui check test bench bench-quick lint canary docs up down
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -13,42 +13,51 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Begin with make run, then make ui; README.md goes on from there."
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: install ## load the demo API into data/demo.duckdb, once, through Airflow; touches nothing of yours
+run: install ## load a demo API into a DuckDB file, once, through Airflow
 	@exec $(VENV)/bin/python -m demo.run
 
-ui: install ## Airflow with the demo API on http://localhost:$PORT (8080)
+ui: install ## Airflow with the demo API on http://localhost:8080, or PORT
 	@exec $(VENV)/bin/python -m demo.ui
 
-check: install ## ask the API of the connection CONN (datasets_api) at most 20 requests, and say which options to set
+check: install ## ask the API of the connection CONN which options to set
 	@exec bin/check-api $(or $(CONN),datasets_api)
 
-test: $(DEV_STAMP) ## run the tests; REQUIRE_SERVICES=1 fails where PostgreSQL or Redis is missing
+test: $(DEV_STAMP) ## run the tests, or those in PYTEST_ARGS
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
-bench: $(DEV_STAMP) ## the benchmarks, as Markdown tables: this project beside other tools (an hour)
+bench: $(DEV_STAMP) ## this project beside other tools, as tables (an hour)
 	@$(VENV)/bin/python -m benchmarks.run --full $(BENCH_ARGS)
 	@$(VENV)/bin/python -m benchmarks.paging
 
 bench-quick: $(DEV_STAMP) ## the first of them: 10,000 records, once (two minutes)
 	@$(VENV)/bin/python -m benchmarks.run --repeats 1 $(BENCH_ARGS)
 
-lint: $(DEV_STAMP) ## check style, types, who imports whom, and how hard functions are
+lint: $(DEV_STAMP) ## style, types, who imports whom, how hard functions are
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/complexipy --failed
 
-up: ## the production stack with Docker Compose, on http://localhost:8080
+canary: ## what the newest dlt, Airflow and DuckDB would break
+	@$(or $(PYTHON),python3) -m tests.canary.run
+
+docs: ## these pages as a site in build/site, links checked
+	@[ -e .venv-docs/.installed ] || { python3 -m venv .venv-docs && .venv-docs/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt && touch .venv-docs/.installed; }
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "Made build/site/index.html"
+
+up: ## the production stack, on http://localhost:8080
 	@bin/make-env
 	docker compose up --build --detach --wait --remove-orphans
 
-down: ## stop the production stack, once running loads have ended; its data stays
+down: ## stop that stack once running loads have ended
 	docker compose --profile demo --profile flower down
 
-install: $(RUN_STAMP) ## install what `make run` and `make ui` need into .venv
+install: $(RUN_STAMP) ## install what `make run` and `make ui` need
 	@:
 
 $(RUN_STAMP): requirements.txt requirements-demo.txt $(CONSTRAINTS)

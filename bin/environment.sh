@@ -30,6 +30,13 @@ migrate() {
     version=$(sed -n 's/^apache-airflow==//p' "$project/requirements.txt")
     stamp=$AIRFLOW_HOME/.migrated-$version
     [ ! -e "$stamp" ] || return 0
+    # A home of this project has a stamp, of this version or of an earlier one, or was not finished: then the log of it.
+    if [ -e "$AIRFLOW_HOME/airflow.db" ] && [ ! -e "$AIRFLOW_HOME/migrate.log" ]; then
+        echo "$AIRFLOW_HOME was made by another Airflow, and its database was left as it is: unset AIRFLOW_HOME for a home of" \
+            "this project's own, or name another folder. To use that one with Airflow $version, back up its airflow.db, run" \
+            "bin/airflow db migrate, and then touch $stamp." >&2
+        exit 1
+    fi
     mkdir -p "$AIRFLOW_HOME"
     # Two commands at once on a new home: the second waits, and finds the work done.
     exec 9>"$AIRFLOW_HOME/.migrate.lock"

@@ -49,7 +49,7 @@ def prepare(name: str) -> Path:
 def of_the_user(name: str) -> bool:
     """Whether a variable is about an Airflow, a warehouse or a dlt of the user's: dlt and Airflow nest by two underscores.
 
-    Options of the source count: the README tries them on the demo.
+    Options of the source count: docs/backfills.md tries them on the demo.
     """
     return name.startswith(("AIRFLOW_", "DATASETS_", "DLT_")) or ("__" in name and not name.startswith("SOURCES__"))
 

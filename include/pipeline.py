@@ -90,7 +90,7 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
     from include.load.destination import open_destination
     from include.load.known_table import take_stored_schema
     from include.load.staging import staging
-    from include.prove.reconciliation import loads_of, reconcile
+    from include.prove.reconciliation import loads_of, read_until, reconcile
     from include.report.announcement import announce
     from include.report.history import LoadReport, keep_report
 
@@ -123,8 +123,9 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
             loaded_rows = reconcile(plan.proof, destination.dataset(pipeline, plan.proof.table), load_ids)
             plan.read.progress.notes.update(plan.proof.notes)
             reports[name] = LoadReport.of(
-                *(name, run, plan.read.mode, plan.read.window, plan.read.progress, plan.proof.source, started_at),
+                *(name, run, plan.read, plan.proof.source, started_at, read_until(pipeline) or started_at),
                 *(load_id, loaded_rows, destination.dlt_destination.destination_name),
+                counts={"superseded_rows": plan.proof.superseded_rows},
             )
             announce(reports[name], plan.history)
             keep_report(reports[name], pipeline)

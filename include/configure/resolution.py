@@ -66,7 +66,7 @@ def _resolved(declaration: Declaration, resource: DeclaredResource, run_params: 
         if value is not None:
             said[str(name)] = _as_written(resource.name, str(name), value, hint)
     if unknown := set(run_params) - set(map(str, SourceOptions.get_resolvable_fields())):
-        raise ConfigurationError(f"There is no option `{unknown.pop()}`; see the README's table of options.")
+        raise ConfigurationError(f"There is no option `{unknown.pop()}`; see the table in docs/options.md.")
     if "paginator" in said:
         said = {**paginator_options(said["paginator"]), **_without(said, "paginator")}
     if "auth" in said:
@@ -113,8 +113,8 @@ def _as_written(resource: str, name: str, value: object, hint: Any) -> Any:
         return deserialize_value(name, value, extract_inner_hint(hint, preserve_literal=True))
     except (ConfigValueCannotBeCoercedException, ValueError, TypeError):
         raise ConfigurationError(
-            f"The option `{name}` of the source `{resource}` cannot be read as {getattr(hint, '__name__', hint)}; see the README's "
-            "table of options."
+            f"The option `{name}` of the source `{resource}` cannot be read as {getattr(hint, '__name__', hint)}; see the "
+            "table in docs/options.md."
         ) from None
 
 

@@ -1,6 +1,6 @@
 """What each sync mode means to dlt. Which destinations can do it is said in `include/load`.
 
-In: the name of a mode. Out: a frozen `SyncMode`: write disposition, keys, whether it takes a window. The README has
+In: the name of a mode. Out: a frozen `SyncMode`: write disposition, keys, whether it takes a window. docs/sync-modes.md has
 the table of all combinations; this module is where it is true.
 """
 

@@ -11,6 +11,7 @@ import requests
 
 from include.extract.position import Position
 from include.extract.prefetch import Upcoming, nothing_ahead
+from include.extract.traffic import Traffic
 
 Settle = Callable[[requests.Response], requests.Response]
 
@@ -23,9 +24,9 @@ def as_it_is(response: requests.Response) -> requests.Response:
 class ReadHook:
     """One read, to the session that sends its requests.
 
-    `settle` says what an answer counts as, when its turn has come: beyond the end, an error may be the end. `upcoming`
-    as in `Prefetch`. `in_turn`: its requests are sent by the thread that asks, as those of
-    many reads at once are.
+    `settle` says what an answer counts as, when its turn has come: beyond the end, an error may be the end. `upcoming` as in
+    `Prefetch`. `in_turn`: its requests are sent by the thread that asks, as those of many reads at once are. `traffic` counts them;
+    None: for nobody.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class ReadHook:
         position_param: str | None = None,
         upcoming: Upcoming = nothing_ahead,
         in_turn: bool = False,
+        traffic: Traffic | None = None,
     ) -> None:
         self._settle = settle
         self.position = Position(position_param)
         self.upcoming = upcoming
         self.in_turn = in_turn
+        self.traffic = traffic or Traffic()
 
     def __call__(self, response: requests.Response, **_: Any) -> requests.Response:
         """Called by requests' hooks, before those of the declaration."""

@@ -40,8 +40,8 @@ class RequestBudget:
         self._clock = clock
         self._slow_start = SlowStart(parallel)
         self._in_flight = 0
-        # The request of each thread that has a slot.
-        self._sent: dict[int, Sent] = {}
+        # The request of each thread that has a slot, and since when.
+        self._sent: dict[int, tuple[Sent, float]] = {}
         self._not_before = 0.0
         self._paused_by: int | None = None
         # How often the request of each thread has been told to wait. Those that wait for a slot, first come first.
@@ -68,7 +68,7 @@ class RequestBudget:
                 self._in_flight += 1
                 now = self._clock.monotonic()
                 self._pace.sent(now)
-                self._sent[me] = self._slow_start.sent(self._in_flight, now)
+                self._sent[me] = self._slow_start.sent(self._in_flight), now
             finally:
                 del self._waiting[me]
                 self._changed.notify_all()
@@ -77,7 +77,7 @@ class RequestBudget:
         finally:
             with self._changed:
                 self._in_flight -= 1
-                self._slow_start.over(self._sent.pop(me))
+                self._slow_start.over(self._sent.pop(me)[0])
                 self._changed.notify_all()
 
     def at_once(self) -> int:
@@ -100,8 +100,9 @@ class RequestBudget:
             # Those that were under way when the pause began say nothing of what may be sent after it.
             if now >= self._not_before:
                 self._slow_start.regain()
-            if sent := self._sent.get(me):
-                self._slow_start.answered(sent, now - sent.at if seconds is None else seconds, now)
+            if me in self._sent:
+                sent, sent_at = self._sent[me]
+                self._slow_start.answered(sent, now - sent_at if seconds is None else seconds, now)
             self._changed.notify_all()
 
     def complained(self) -> None:
@@ -136,7 +137,8 @@ class RequestBudget:
 
     def _note_complaint(self, me: int, now: float) -> None:
         # Answers to requests that were under way together are one complaint.
-        self._slow_start.complained(now < self._not_before or self._slow_start.is_of_before(self._sent.get(me)), now)
+        sent, _ = self._sent.get(me, (None, now))
+        self._slow_start.complained(now < self._not_before or self._slow_start.is_of_before(sent), now)
 
     def _seconds_until_ready(self, me: int) -> float:
         """0: `me` may send now; else when to look again, if nothing changes before."""

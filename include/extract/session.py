@@ -8,6 +8,7 @@ secret. dlt's REST client asks it for `prepare_request`, `merge_environment_sett
 from collections.abc import Collection, Iterable
 from copy import copy
 from functools import partial
+from itertools import count
 from typing import Any, Self
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -30,6 +31,7 @@ from include.extract.read_hook import ReadHook, read_of
 from include.extract.request_budget import RequestBudget
 from include.extract.response import ApiResponse
 from include.extract.retries import BUSY_STATUSES, RETRIED_STATUSES, HttpConfiguration, Retries, http_configuration
+from include.extract.traffic import Traffic
 from include.extract.transport import CurlAdapter
 from include.extract.unpack import ENCODINGS
 from include.redaction import redact, register_login, shown, without_queries
@@ -107,7 +109,8 @@ class ApiSession(Session):
     def fetch_ahead(self, request: requests.Request) -> None:
         """Send `request`, which will be asked for next, while the present page is processed."""
         if (read := read_of(request.hooks)) and not read.in_turn:
-            self._reads.prefetch_of(read).fetch_ahead(self._bare(self.prepare_request(request)), self._fetch)
+            fetch: Fetch = partial(self._fetch, read.traffic)
+            self._reads.prefetch_of(read).fetch_ahead(self._bare(self.prepare_request(request)), fetch)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """As requests does, five times as fast for the next page of the same request. Raises as `Hosts.check` does."""
@@ -178,7 +181,7 @@ class ApiSession(Session):
 
     def _page(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         read = read_of(request.hooks)
-        fetch: Fetch = partial(self._fetch, **kwargs)
+        fetch: Fetch = partial(self._fetch, read.traffic if read else Traffic(), **kwargs)
         prefetch = self._reads.prefetch_of(read) if read else None
         response: requests.Response
         if read is None or prefetch is None or read.in_turn:
@@ -197,17 +200,23 @@ class ApiSession(Session):
         bare.hooks = default_hooks()
         return bare
 
-    def _fetch(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+    def _fetch(self, traffic: Traffic, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         kwargs = kwargs or {
             **self.merge_environment_settings(request.url, {}, None, None, None),
             "timeout": self.timeout,
         }
-        response: requests.Response = self._retrying(self._attempt, request, **kwargs)
-        return response
+        attempts = count()
 
-    def _attempt(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        response = self._send_once(request, **kwargs)
-        check_whole(response)
+        def attempt() -> requests.Response:
+            is_retry, response = next(attempts) > 0, None
+            try:
+                response = self._send_once(request, **kwargs)
+            finally:
+                traffic.sent(is_retry, response)
+            check_whole(response)
+            return response
+
+        response: requests.Response = self._retrying(attempt)
         return response
 
     def _send_once(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:

@@ -14,8 +14,8 @@ from statistics import median
 FIRST = 2
 # More than so many new lanes at once are no doubling any more: where the API bears none of them, each is a request refused.
 LARGEST_STEP = 4
-# So many answers at least tell how a number of lanes goes; as a rule half as many as there are lanes, which are those of the new ones.
-SMALLEST_ROUND = 2
+# So many answers at least tell how a number of lanes goes.
+ROUND = 4
 # Answers are later when they take so many times as long as with the lanes that were fastest, beyond what a busy machine of ours adds.
 LATER = 1.5
 OUR_OWN_SECONDS = 0.01
@@ -26,15 +26,11 @@ ANSWERS_FOR_ONE_COMPLAINT = 100
 
 @dataclass(frozen=True)
 class Sent:
-    """One request on its way: since when, and after how many changes of the lanes and complaints.
+    """One request on its way: after how many rounds and complaints, with how many others, and whether its answer tells of the lanes."""
 
-    `is_trial`: in a lane that is new. `tells`: it is one, or all lanes were open.
-    """
-
-    at: float
-    change: int
+    round: int
     complaint: int
-    is_trial: bool
+    under_way: int
     tells: bool
 
 
@@ -45,20 +41,19 @@ class SlowStart:
     most: int
     _lanes: int = field(init=False)
     _ceiling: int = field(init=False)
-    # The largest number of lanes that a round of answers has come through.
+    # The largest number of requests under way that a round of answers has come through.
     _went_well: int = 1
     # Of the lanes, those that are open again after a pause.
     _regained: int = field(init=False)
-    _changes: int = 0
+    _rounds: int = 0
     _complaints: int = 0
-    _changed_at: float = 0.0
-    # Requests that went out in lanes that are new: all of them, and those under way.
-    _trials: int = 0
-    _trials_under_way: int = 0
-    # When all lanes were in use for the last time.
-    _full_at: float = float("-inf")
-    # Seconds of the answers that came while all lanes were in use; the median of the fastest round; whether the round before was later.
-    _round: list[float] = field(default_factory=list)
+    _began_at: float = 0.0
+    # Of the round, the seconds of each answer, and the requests that are under way.
+    _seconds: list[float] = field(default_factory=list)
+    _telling: int = 0
+    # The largest number of requests under way in the round.
+    _peak: int = 0
+    # The median of the fastest round; whether the last one was later.
     _fastest: float | None = None
     _was_late: bool = False
     # Grows with good answers up to one complaint that may be chance.
@@ -73,26 +68,20 @@ class SlowStart:
     @property
     def lanes(self) -> int:
         """So many requests may be under way."""
-        return min(self._went_well if self._is_tried_out() else self._lanes, self._regained)
+        # A round is sent and then waited for: until the first refusal is here, much more would go into lanes that nobody knows.
+        is_sent = self._is_tried() and len(self._seconds) + self._telling >= self._round_size()
+        return min(self._known() if is_sent else self._lanes, self._regained)
 
-    def _is_tried_out(self) -> bool:
-        # One request for each new lane, until all of these are over: before the first refusal is here, a whole round would go out.
-        return self._trials_under_way > 0 and self._trials >= self._lanes - self._went_well
-
-    def sent(self, under_way: int, now: float) -> Sent:
+    def sent(self, under_way: int) -> Sent:
         """A request goes out; `under_way` counts it."""
-        if under_way >= self._lanes:
-            self._full_at = now
-        is_open = not self._is_tried_out()
-        is_trial = is_open and under_way > self._went_well and self._trials < self._lanes - self._went_well
-        self._trials += is_trial
-        self._trials_under_way += is_trial
-        return Sent(now, self._changes, self._complaints, is_trial, is_open)
+        tells = self._is_tried() and under_way > self._known()
+        self._telling += tells
+        return Sent(self._rounds, self._complaints, under_way, tells)
 
     def over(self, sent: Sent) -> None:
         """A request is not under way any more, whatever came of it. Called after `answered` or `complained`, where one of these is."""
-        if sent.is_trial and sent.change == self._changes:
-            self._trials_under_way -= 1
+        if sent.tells and sent.round == self._rounds:
+            self._telling -= 1
 
     def is_of_before(self, sent: Sent | None) -> bool:
         """Whether a request was under way when the last complaint came; None: nobody knows of it."""
@@ -109,16 +98,19 @@ class SlowStart:
     def answered(self, sent: Sent, seconds: float, now: float) -> None:
         """An answer without complaint, which took so many `seconds` to come."""
         self._credit = min(1.0, self._credit + 1 / ANSWERS_FOR_ONE_COMPLAINT)
-        if sent.change != self._changes or not sent.tells or self._full_at < sent.at:
-            # It says nothing of the lanes as they are: there were others, or not all were in use.
-            return
-        if self._lanes < self._ceiling or self._lanes > self._went_well:
-            self._round.append(seconds)
-            if len(self._round) >= max(SMALLEST_ROUND, self._lanes // 2):
+        if sent.tells and sent.round == self._rounds:
+            self._seconds.append(seconds)
+            self._peak = max(self._peak, min(sent.under_way, self._lanes))
+            if len(self._seconds) >= self._round_size():
                 self._end_round(now)
-        elif self._ceiling < self.most and self._credit >= 1 and now >= self._changed_at + RAISE_SECONDS:
+        elif (
+            not self._is_tried()
+            and self._ceiling < self.most
+            and self._credit >= 1
+            and now >= self._began_at + RAISE_SECONDS
+        ):
             self._ceiling += 1
-            self._change(self._ceiling, now)
+            self._begin_round(self._ceiling, now)
 
     def complained(self, is_same: bool, now: float) -> None:
         """The API refused a request, or let it wait for too long. `is_same`: it was under way with one that was refused before."""
@@ -135,27 +127,36 @@ class SlowStart:
         self._went_well = min(self._went_well, self._ceiling)
         if not is_same:
             self._complaints += 1
-            self._change(max(1, min(self._lanes // 2, self._ceiling)), now)
+            self._begin_round(max(1, min(self._lanes // 2, self._ceiling)), now)
+
+    def _is_tried(self) -> bool:
+        """Whether answers are waited for that say how these lanes go."""
+        return self._lanes > self._went_well or self._lanes < self._ceiling
+
+    def _known(self) -> int:
+        """Requests beyond so many under way tell how these lanes go."""
+        return min(self._went_well, self._lanes - 1)
+
+    def _round_size(self) -> int:
+        return max(ROUND, self._lanes - self._known())
 
     def _end_round(self, now: float) -> None:
-        typical = median(self._round)
-        self._round = []
+        typical = median(self._seconds)
         if self._fastest is not None and typical > LATER * self._fastest + OUR_OWN_SECONDS:
             # One round may be chance, where some pages take longer than others.
             if self._was_late:
-                self._ceiling = self._went_well
-                self._change(self._ceiling, now)
+                self._ceiling = min(self._ceiling, self._went_well)
+                self._begin_round(self._ceiling, now)
             else:
-                self._was_late = True
+                self._seconds, self._was_late = [], True
             return
         self._fastest = typical if self._fastest is None else min(self._fastest, typical)
-        self._went_well = self._lanes
-        if self._lanes < self._ceiling:
-            self._change(min(2 * self._lanes, self._lanes + LARGEST_STEP, self._ceiling), now)
+        self._went_well = max(self._went_well, self._peak)
+        is_proven = self._lanes <= self._went_well
+        self._begin_round(min(2 * self._lanes, self._lanes + LARGEST_STEP, self._ceiling) if is_proven else self._lanes, now)
 
-    def _change(self, lanes: int, now: float) -> None:
+    def _begin_round(self, lanes: int, now: float) -> None:
         self._lanes = lanes
-        self._round, self._was_late = [], False
-        self._trials = self._trials_under_way = 0
-        self._changes += 1
-        self._changed_at = now
+        self._seconds, self._peak, self._telling, self._was_late = [], 0, 0, False
+        self._rounds += 1
+        self._began_at = now

@@ -32,6 +32,7 @@ from include.extract.resource import OURS, batches_of, given_hints, ignored_by, 
 from include.extract.session import ApiSession, open_session
 from include.extract.slices import Slicing, slicing_of
 from include.extract.stream import ChildStream, GivenStream, RootStream, Stream
+from include.extract.traffic import Traffic
 from include.redaction import behind_prefix, register, register_values
 
 # For each request at once: so many children are under way or wait to be taken.
@@ -171,7 +172,9 @@ def _stream_of(declared: DeclaredResource, read: ResourceRead, parent: Stream | 
         return GivenStream(declared, read, process)
     params = declared.endpoint.get("params")
     slicing = slicing_of(read.options, read.window, declared.incremental, params)
-    parts = partial(_parts, session, options=read.options, ignored=ignored_by(declared), slicing=slicing)
+    parts = partial(
+        _parts, session, options=read.options, ignored=ignored_by(declared), slicing=slicing, traffic=read.traffic
+    )
     if parent is None:
         whole = WholeRead(read.progress, read.options.total_path, twice=read.options.read_twice)
         return RootStream(declared, read, paginator_of(read.options, parts(whole)), process)
@@ -186,6 +189,7 @@ def _parts(
     options: SourceOptions,
     ignored: Sequence[Mapping[str, Any]] = (),
     slicing: Slicing | None = None,
+    traffic: Traffic,
 ) -> ReadParts:
     is_one = options.paginator_kind in ("single_page", "auto")
     return ReadParts(
@@ -199,6 +203,7 @@ def _parts(
         on_end=partial(_end_read, session),
         slicing=slicing,
         on_slice_end=session.end_read,
+        traffic=traffic,
     )
 
 

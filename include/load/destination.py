@@ -43,7 +43,7 @@ class OpenDestination:
             possible = ", ".join(f"`{name}`" for name in able)
             raise ConfigurationError(
                 f"The destination `{self.dlt_destination.destination_name}` cannot do the sync mode `{mode.name}`; it can do {possible}. "
-                "Choose another mode, or another destination: the README has the table of both."
+                "Choose another mode, or another destination: docs/destinations.md has the table of both."
             )
 
     def check_nested(self, nested: str) -> None:
@@ -62,7 +62,7 @@ class OpenDestination:
     def lock(self, dataset_name: str) -> AbstractContextManager[object]:
         """The lock between runs that load into `dataset_name`; waits for the run that holds it.
 
-        PostgreSQL takes any number of runs at once. For warehouses nothing here can make runs wait: the README says to
+        PostgreSQL takes any number of runs at once. For warehouses nothing here can make runs wait: docs/side-by-side.md says to
         give them one writer.
         """
         return self.kind.lock(self.values, dataset_name)

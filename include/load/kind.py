@@ -37,6 +37,11 @@ _SECRET_NAME = re.compile(
 )
 
 
+# A connection of this type names its kind in the extra.
+GENERIC = "generic"
+NAMED_BY = "destination"
+
+
 @dataclass(frozen=True)
 class DestinationValues:
     """A dlt destination: its name, and the arguments `credentials=` and `**options` of its factory.
@@ -152,6 +157,7 @@ class DestinationKind:
     def _rest_of(self, given: ConnectionFields) -> Values:
         known = {source.removeprefix("extra.") for f in self.fields + self.options for source in f.sources}
         known |= {*self.airflow_only, *self.refused}
+        known |= {NAMED_BY} if given.conn_type == GENERIC else set()
         return {name: given.get(f"extra.{name}") for name in given.extra_names() if name not in known}
 
     def requirements(self, values: DestinationValues) -> tuple[tuple[str, str], ...]:
@@ -179,7 +185,7 @@ class DestinationKind:
         return destination
 
     def lock(self, values: DestinationValues, dataset_name: str) -> AbstractContextManager[object]:
-        """Held while a run loads; waits for the run that holds it. Here: none, and the README says to give it one writer."""
+        """Held while a run loads; waits for the run that holds it. Here: none, and docs/side-by-side.md says to give it one writer."""
         return nullcontext()
 
     def kept_open(self, values: DestinationValues) -> AbstractContextManager[object]:

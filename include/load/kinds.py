@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from include.configure.connections import AirflowConnection, ConnectionFields
 from include.load import destinations
-from include.load.kind import DestinationKind
+from include.load.kind import GENERIC, NAMED_BY, DestinationKind
 
 
 @functools.cache
@@ -24,8 +24,16 @@ def kinds() -> Mapping[str, DestinationKind]:
 
 
 def kind_of(connection: AirflowConnection) -> DestinationKind:
-    """The kind of the connection. Raises ConfigurationError (permanent) that lists the types."""
+    """The kind of the connection. Raises ConfigurationError (permanent) that lists the types.
+
+    Airflow's form has only the types of installed providers: a `generic` connection names its type as `destination` in the extra.
+    """
     given = ConnectionFields(connection)
-    if given.conn_type not in kinds():
-        raise given.error("type", f"must be one of {', '.join(f'`{name}`' for name in kinds())}")
-    return kinds()[given.conn_type]
+    is_generic = given.conn_type == GENERIC
+    named = given.get(f"extra.{NAMED_BY}") if is_generic else given.conn_type
+    if named not in kinds():
+        raise given.error(
+            f"extra.{NAMED_BY}" if is_generic else "type",
+            f"must be one of {', '.join(f'`{name}`' for name in kinds())}",
+        )
+    return kinds()[str(named)]

@@ -4,6 +4,8 @@ In: what the load has proven before its commit (`include/load/proof.py`); where 
 after the load. Out: the number of the table's rows that this load wrote; or an error that fails the run.
 """
 
+from datetime import datetime
+
 import dlt
 from dlt.common.schema.utils import get_validity_column_names
 from sqlglot import exp
@@ -42,6 +44,12 @@ def _count(dataset: dlt.Dataset | DeltaDataset, table: str, rows: exp.Condition)
     # sqlglot writes each name and each value as the destination reads them.
     row = dataset(query).fetchone()
     return int(row[0]) if row else 0
+
+
+def read_until(pipeline: dlt.Pipeline) -> datetime | None:
+    """When the last run had read everything; None: it has read nothing."""
+    steps = pipeline.last_trace.steps if pipeline.last_trace else ()
+    return next((step.finished_at for step in steps if step.step == "extract"), None)
 
 
 def loads_of(pipeline: dlt.Pipeline) -> list[str]:

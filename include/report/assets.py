@@ -10,7 +10,7 @@ from airflow.sdk import Asset
 from pydantic import JsonValue
 
 from include.apis.api import Api
-from include.report.history import LoadReport
+from include.report.history import Counts, LoadReport
 
 
 def table_asset(api: Api, resource: str) -> Asset:
@@ -20,5 +20,7 @@ def table_asset(api: Api, resource: str) -> Asset:
 
 
 def event_extra(report: LoadReport) -> dict[str, JsonValue]:
-    """The report as JSON values; instants as ISO 8601 in UTC."""
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(report).items()}
+    """The report as JSON values, the counts first; instants as ISO 8601 in UTC."""
+    names = dict.fromkeys(["read_rows", "loaded_rows", *Counts.__annotations__, *vars(report)])
+    values = {name: getattr(report, name) for name in names}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}

@@ -10,22 +10,34 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import dlt
+from dlt.common.data_types import TDataType
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from sqlglot import exp
 
 from include.apis.api import REPORTS_TABLE
 from include.decide.run import AirflowRun
-from include.decide.sync_mode import SyncMode
-from include.decide.window import LoadWindow
-from include.extract.completeness import ReadProgress
+from include.extract.read import ResourceRead
 from include.load.stored_schema import keep_on_top
+from include.report.version import PROJECT_VERSION
 
 log = logging.getLogger(__name__)
 
+Status = Literal["loaded", "failed"]
+
 _SCHEMA = "load_reports"
+
+
+class Counts(TypedDict, total=False):
+    """What became of the records that were read, and of rows of the table. None, or not there: it was not counted."""
+
+    inserted_rows: int | None
+    updated_rows: int | None
+    unchanged_rows: int | None
+    superseded_rows: int | None
+    deleted_rows: int | None
 
 
 @dataclass(frozen=True)
@@ -54,23 +66,44 @@ class LoadReport:
     """Where the records came from: address, path and fixed parameters. None: a load of before that was kept."""
     notes: dict[str, Any] | None = None
     """What there is to say beside the counts; None: nothing."""
+    # What follows is None in the rows of loads before version 0.2.0.
+    status: Status | None = None
+    reason: str | None = None
+    """The class of the failure; None: there was none."""
+    message: str | None = None
+    """The failure as a sentence, redacted."""
+    inserted_rows: int | None = None
+    updated_rows: int | None = None
+    unchanged_rows: int | None = None
+    superseded_rows: int | None = None
+    deleted_rows: int | None = None
+    requests: int | None = None
+    retries: int | None = None
+    bytes: int | None = None
+    seconds_reading: float | None = None
+    seconds_loading: float | None = None
+    dlt_version: str | None = None
+    project_version: str | None = None
+    schema_changes: dict[str, Any] | None = None
+    """What the load has changed in the schema; None: nothing."""
 
     @classmethod
     def of(
         cls,
         resource: str,
         run: AirflowRun,
-        mode: SyncMode,
-        window: LoadWindow | None,
-        progress: ReadProgress,
+        read: ResourceRead,
         source: str,
         started_at: datetime,
+        read_until: datetime,
         load_id: str,
         loaded_rows: int,
         destination: str,
+        counts: Counts,
     ) -> "LoadReport":
-        """The report of a load that ends now."""
+        """The report of a load that ends now. `read_until`: when all was read. `counts`: those that are known."""
         finished_at = datetime.now(UTC)
+        window, progress = read.window, read.progress
         return cls(
             resource=resource,
             load_id=load_id,
@@ -78,7 +111,7 @@ class LoadReport:
             run_id=run.run_id,
             run_kind=run.kind,
             try_number=run.try_number,
-            sync_mode=mode.name,
+            sync_mode=read.mode.name,
             window_start=window.start if window else None,
             window_end=window.end if window else None,
             started_at=started_at,
@@ -92,6 +125,15 @@ class LoadReport:
             destination=destination,
             source=source,
             notes=progress.notes or None,
+            status="loaded",
+            **counts,
+            requests=read.traffic.requests,
+            retries=read.traffic.retries,
+            bytes=read.traffic.bytes,
+            seconds_reading=round((read_until - started_at).total_seconds(), 3),
+            seconds_loading=round((finished_at - read_until).total_seconds(), 3),
+            dlt_version=dlt.__version__,
+            project_version=PROJECT_VERSION,
         )
 
     def summary(self) -> str:
@@ -104,6 +146,15 @@ class LoadReport:
 
 
 _COLUMNS = tuple(field.name for field in fields(LoadReport))
+_JSON = ("notes", "schema_changes")
+# Said, since dlt makes no column of which it has seen no value: SQL may ask for each from the first load on.
+_TYPES: dict[TDataType, tuple[str, ...]] = {
+    "timestamp": ("window_start", "window_end"),
+    "bigint": ("promised_rows", *Counts.__annotations__, "requests", "retries", "bytes"),
+    "double": ("seconds_reading", "seconds_loading"),
+    "text": ("source", "status", "reason", "message", "dlt_version", "project_version"),
+    "json": _JSON,
+}
 _INSTANTS = ("window_start", "window_end", "started_at", "finished_at")
 
 
@@ -121,6 +172,9 @@ def read_reports(pipeline: dlt.Pipeline, resource: str) -> list[LoadReport]:
         names = [name for name in _COLUMNS if name in known]
         columns = (exp.column(name, quoted=True) for name in names)
         query = exp.select(*columns).from_(exp.table_(REPORTS_TABLE, quoted=True)).where(of_resource)
+        if "status" in known:
+            status = exp.column("status", quoted=True)
+            query = query.where(exp.or_(status.is_(exp.null()), status.eq(exp.Literal.string("loaded"))))
         try:
             rows = history.dataset()(query).fetchall()
         except DatabaseUndefinedRelation:
@@ -149,13 +203,7 @@ def write_report(report: LoadReport, pipeline: dlt.Pipeline) -> None:
             write_disposition="append",
             # As the data beside it: dlt would write JSON lines. None is dlt's own choice, which its types leave out.
             loader_file_format="parquet" if history.destination.destination_name == "filesystem" else None,  # type: ignore[arg-type]
-            columns=[
-                {"name": "window_start", "data_type": "timestamp"},
-                {"name": "window_end", "data_type": "timestamp"},
-                {"name": "promised_rows", "data_type": "bigint"},
-                {"name": "source", "data_type": "text"},
-                {"name": "notes", "data_type": "json"},
-            ],
+            columns=[{"name": name, "data_type": kind} for kind, names in _TYPES.items() for name in names],
         )
     # Whoever opens the warehouse with dlt alone is shown the tables of the newest schema: the API's, not this one's.
     if schema_name := pipeline.default_schema_name:
@@ -187,7 +235,7 @@ def _as_written(row: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             # SQLite has no type for instants: it gives back text.
             instant = datetime.fromisoformat(value) if isinstance(value, str) else value
             yield name, instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-        elif name == "notes" and isinstance(value, str):
+        elif name in _JSON and isinstance(value, str):
             yield name, json.loads(value)
         else:
             yield name, value

@@ -58,7 +58,11 @@ def readable_by_others(folder: Path) -> list[Path]:
 
 def test_help_lists_every_target() -> None:
     targets = re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    listed = re.findall(r"^make ([a-z-]+) +\S", run("make").stdout, re.MULTILINE)
+    printed = run("make").stdout.splitlines()
+    listed = re.findall(r"^make ([a-z-]+) +\S", "\n".join(printed), re.MULTILINE)
+    assert printed[0].startswith("Begin with make run")
+    assert max(map(len, printed)) <= 80
+    assert len({len(re.match(r"make [a-z-]+ +", line)[0]) for line in printed[1:]}) == 1, "one column"  # type: ignore[index]
     assert {"run", "test", "ui", "lint", "install", "help"} <= set(listed)
     assert listed == targets
 
@@ -70,6 +74,20 @@ def test_airflow_takes_defaults_from_its_project_from_anywhere(tmp_path: Path) -
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip().splitlines()[-1] == str(ROOT / "dags")
     assert (tmp_path / "home" / "airflow.cfg").exists()
+
+
+def test_airflow_refuses_a_home_that_another_airflow_made(tmp_path: Path) -> None:
+    """Its database may be of another version, and its DAGs are others."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "airflow.cfg").write_text("[core]\n")
+    (home / "airflow.db").write_text("of somebody else")
+    answer = run(ROOT / "bin" / "airflow", "dags", "list", AIRFLOW_HOME=home)
+    assert answer.returncode == 1
+    assert f"{home} was made by another Airflow" in answer.stderr
+    assert "unset AIRFLOW_HOME" in answer.stderr
+    assert sorted(file.name for file in home.iterdir()) == ["airflow.cfg", "airflow.db"]
+    assert (home / "airflow.db").read_text() == "of somebody else"
 
 
 def test_check_api_asks_the_api_of_a_connection_from_anywhere(tmp_path: Path) -> None:

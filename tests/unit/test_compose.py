@@ -26,7 +26,7 @@ ONE_SHOT = {"init"}
 LONG_RUNNING = sorted(set(SERVICES) - ONE_SHOT)
 PUBLIC_IMAGES = {"apache/airflow:3.3.2-python3.13", "postgres:17", "redis:8"}
 SECRETS = (
-    *("ADMIN_PASSWORD", "FERNET_KEY", "JWT_SECRET", "API_SECRET_KEY"),
+    *("ADMIN_PASSWORD", "FLOWER_PASSWORD", "FERNET_KEY", "JWT_SECRET", "API_SECRET_KEY"),
     *("METADATA_PASSWORD", "REDIS_PASSWORD", "WAREHOUSE_PASSWORD", "DEMO_API_KEY"),
 )
 
@@ -116,6 +116,35 @@ def test_a_service_has_a_health_check_limits_restarts_and_rotated_logs(name: str
     assert service["restart"] == "unless-stopped"
     assert set(service["logging"]["options"]) == {"max-size", "max-file"}
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_can_change_nothing_but_its_volumes_and_its_memory(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert 0 < service["pids_limit"] <= 1024
+    written = {entry.partition(":")[0] for entry in service["tmpfs"]} | set(service.get("volumes", []))
+    assert "/tmp" in written
+    # The entrypoints of databases begin as root; nothing else has a capability.
+    databases = {"metadata", "warehouse", "redis"}
+    assert set(service.get("cap_add", [])) <= {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+    assert ("cap_add" in service) == (name in databases)
+    if "AIRFLOW_HOME" in service.get("environment", {}):
+        assert service["environment"]["AIRFLOW_HOME"] in written
+
+
+def test_code_in_the_image_is_roots() -> None:
+    text = (PROJECT / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (.+)$", text, re.M)
+    assert copied
+    assert all(line.startswith("--chown=root:0 ") for line in copied)
+
+
+def test_flower_has_a_password_of_its_own() -> None:
+    environment = SERVICES["flower"]["environment"]
+    assert "FLOWER_PASSWORD" in environment["AIRFLOW__CELERY__FLOWER_BASIC_AUTH"]
+    assert "ADMIN_PASSWORD" not in str(environment)
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
@@ -270,6 +299,16 @@ def test_the_helm_values_run_this_image_and_hold_no_secret() -> None:
     assert values["createUserJob"]["enabled"] is False, "the chart's own admin has a known password"
     assert values["data"] == {"metadataSecretName": "datasets-metadata"}
     assert not re.search(r"^\s*(password|fernetKey|apiSecretKey|jwtSecret|pass):", text, re.M)
+    contexts = values["securityContexts"]
+    assert contexts["pod"]["runAsNonRoot"] is True
+    assert contexts["containers"]["readOnlyRootFilesystem"] is True
+    assert values["networkPolicies"]["enabled"] is True
+    # A task asks the API server for its connection; no pod has them all in its environment.
+    assert "extraEnvFrom" not in values
+    assert {entry["valueFrom"]["secretKeyRef"]["name"] for entry in values["apiServer"]["env"]} == {
+        "datasets-connections"
+    }
+    assert {"/tmp"} <= {mount["mountPath"] for mount in values["volumeMounts"]}
     # Some of them are commented out, as their value depends on what else was made there.
     named = re.findall(r"^  (?:# )?- name: (DATASETS_\w+)$", text, re.M)
     assert sorted(named) == sorted(str(field.validation_alias) for field in Settings.model_fields.values())

@@ -747,3 +747,23 @@ def test_two_rows_arrive_in_postgres(loaded: Callable[[dict[str, Any]], list[int
     fields = {"host": url.host, "port": url.port, "login": url.username, "password": url.password}
     extra = {"sslmode": "prefer", "application_name": "datasets"}
     assert loaded({"conn_type": "postgres", **fields, "schema": url.database, "extra": extra}) == [1, 2]
+
+
+@pytest.mark.parametrize("made", [as_fields, through_uri, through_json])
+def test_a_generic_connection_names_its_destination(made: Callable[[dict[str, Any]], Connection]) -> None:
+    """Airflow's form has no type for what no installed provider brings."""
+    fields: dict[str, Any] = {
+        "login": "u",
+        "password": SECRET,
+        "extra": {"account": "a", "database": "d", "role": "r", "x": "1"},
+    }
+    typed = destination_values(made({"conn_type": "snowflake", **fields}))
+    generic = {**fields, "conn_type": "generic", "extra": {**fields["extra"], "destination": "snowflake"}}
+    assert destination_values(made(generic)) == typed
+    assert typed.credentials["query"] == {"x": "1"}, "the name of the destination is no parameter of the driver"
+
+
+@pytest.mark.parametrize("extra", [{}, {"destination": "oracle"}])
+def test_a_generic_connection_without_a_known_destination_is_refused(extra: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"`extra\.destination`.* must be one of .*`snowflake`"):
+        kind_of(as_fields({"conn_type": "generic", "extra": extra}))

@@ -1,4 +1,4 @@
-"""What the README says against the code: names, defaults, numbers, sentences and links. No Airflow is imported."""
+"""What the README and the pages of docs/ say against the code: names, defaults, numbers, sentences and links. No Airflow is imported."""
 
 import ast
 import json
@@ -30,17 +30,29 @@ from include.report.history import LoadReport
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text()
 ARCHITECTURE = (PROJECT / "docs" / "architecture.md").read_text()
-DOCUMENTS = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *(PROJECT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
 DECISIONS = sorted((PROJECT / "docs" / "decisions").glob("*.md"))
 # Makes the DAG of each API: not imported here, as it imports Airflow.
 DAG_MAKER = PROJECT / "include" / "api_dag.py"
 SOURCES = [*PROJECT.glob("include/**/*.py"), *PROJECT.glob("demo/*.py"), *PROJECT.glob("dags/*.py")]
 
+PAGES = {file.read_text().partition("\n")[0].removeprefix("# "): file for file in (PROJECT / "docs").glob("*.md")}
+# The pages that the README was before it became short.
+MANUAL = README + "".join(file.read_text() for file in PAGES.values())
+
 # Code of one or of two backticks; the second may hold one.
 CODE = re.compile(r"``(.+?)``|`([^`]+)`")
 
 
-def section(title: str, document: str = README) -> str:
+def page(title: str) -> str:
+    """The page of docs/ with that title."""
+    return PAGES[title].read_text()
+
+
+def section(title: str, document: str) -> str:
     """The text of `document` below the heading `title`, up to the next one of its level."""
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", document, re.MULTILINE | re.DOTALL)
     assert found, f"There is no section {title}."
@@ -95,13 +107,14 @@ def _literal(part: ast.expr) -> str:
 def test_every_make_target_is_there() -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     named = {name for document in DOCUMENTS for name in re.findall(r"`make ([a-z-]+)", document.read_text())}
-    named |= set(re.findall(r"^(?:\$ )?make ([a-z-]+)", README, re.MULTILINE))
+    named |= set(re.findall(r"^(?:\$ )?make ([a-z-]+)", MANUAL, re.MULTILINE))
     assert {"run", "ui", "test", "lint", "help", "install"} <= named <= targets
 
 
 def test_what_make_run_prints_is_quoted_in_its_own_words() -> None:
     quoted = [line for line in README.splitlines() if re.match(r"(Demo API|Airflow|Loaded|Table|Where) {3,}", line)]
     assert len(quoted) == 7
+    assert quoted == [line for line in page("Try it").splitlines() if line in quoted]
     for line in quoted:
         label = re.match(r"\w+(?: API)? +", line)
         assert label
@@ -118,7 +131,7 @@ def test_the_table_of_options_is_that_of_the_code() -> None:
     defaults = {**vars(SourceOptions()), **read_declaration(DATASETS).resources["datasets"].options}
     expected = {name: written(defaults[name]) for name in SourceOptions.get_resolvable_fields()}
     expected |= dict.fromkeys(required, "required")
-    in_readme = {code_of(name)[0]: default for name, default, _ in rows(section("Options"), "option")}
+    in_readme = {code_of(name)[0]: default for name, default, _ in rows(page("Options"), "option")}
     assert in_readme == expected
     assert list(in_readme) == list(expected), "in the order of the code"
 
@@ -142,15 +155,14 @@ def test_options_that_are_named_elsewhere_are_there() -> None:
         for field in (*row.fields, *row.options)
         for source in field.sources
     }
-    for text in re.findall(r'"extra": (\{.*?\})\}', README, re.DOTALL) + re.findall(
-        r"--conn-extra '(.*?)'", README, re.DOTALL
-    ):
+    quoted = README + page("A real API in three steps") + page("Connections") + page("Options") + page("Destinations")
+    for text in re.findall(r'"extra": (\{.*?\})\}', quoted, re.DOTALL):
         assert set(json.loads(text)) <= known or set(json.loads(text)) <= of_destinations
-    assert {name.lower() for name in re.findall(r"SOURCES__DATASETS__([A-Z_]+)\b", README)} <= known
+    assert {name.lower() for name in re.findall(r"SOURCES__DATASETS__([A-Z_]+)\b", MANUAL)} <= known
 
 
 def test_the_variables_of_the_environment_are_those_of_the_code() -> None:
-    in_readme = {code_of(name)[0]: default.strip("`") for name, default, _ in rows(section("Options"), "variable")}
+    in_readme = {code_of(name)[0]: default.strip("`") for name, default, _ in rows(page("Options"), "variable")}
     in_code = {str(field.validation_alias): field.default for field in Settings.model_fields.values()}
     assert [name for name in in_readme if name.startswith("DATASETS_")] == list(in_code)
     for name, default in in_code.items():
@@ -165,7 +177,7 @@ def test_the_variables_of_the_environment_are_those_of_the_code() -> None:
     for name, default in in_readme.items():
         if name.startswith("RUNTIME__"):
             assert float(default) == getattr(configuration, name.removeprefix("RUNTIME__").lower()), name
-    assert f"The connect timeout is {CONNECT_TIMEOUT_SECONDS:.0f}" in README
+    assert f"The connect timeout is {CONNECT_TIMEOUT_SECONDS:.0f}" in page("Options")
 
 
 def test_one_module_asks_the_environment_for_settings() -> None:
@@ -189,28 +201,28 @@ def test_the_run_params_are_those_of_the_form() -> None:
         # `{"type": …}` of an array is no param.
         in_form += [key.value for key in named if isinstance(key, ast.Constant) and isinstance(key.value, str)]
     in_form.remove("type")
-    assert sorted(code_of(name)[0] for name, _ in rows(section("Run params"), "param")) == sorted(in_form)
+    assert sorted(code_of(name)[0] for name, _ in rows(page("Run params"), "param")) == sorted(in_form)
 
 
 def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
-    assert [code_of(row[0])[0] for row in rows(section("Connections"), "connection")] == [
+    assert [code_of(row[0])[0] for row in rows(page("Connections"), "connection")] == [
         DATASETS.conn_id,
         DESTINATION_CONN_ID,
     ]
     schema = DATASETS.destination_schema
     for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):
-        assert name in README
+        assert name in MANUAL
     for column in (RUN_COLUMN, LOADED_AT_COLUMN):
-        assert f"`{column}`" in section("Sync modes")
+        assert f"`{column}`" in page("Sync modes")
 
 
 def test_the_columns_of_the_history_are_all_explained() -> None:
-    explained = [name for row in rows(section("What is checked"), "column") for name in code_of(row[0])]
+    explained = [name for row in rows(page("What is checked"), "column") for name in code_of(row[0])]
     assert sorted(explained) == sorted(field.name for field in fields(LoadReport))
 
 
 def test_the_table_of_destinations_is_that_of_the_code() -> None:
-    in_readme = {code_of(row[0])[0]: row for row in rows(section("Destinations"), "connection type")}
+    in_readme = {code_of(row[0])[0]: row for row in rows(page("Destinations"), "connection type")}
     assert set(in_readme) == set(kinds())
     for conn_type, (_, destination, required, install, modes, _) in in_readme.items():
         entry = kinds()[conn_type]
@@ -226,7 +238,7 @@ def test_the_table_of_destinations_is_that_of_the_code() -> None:
 
 
 def test_the_table_of_sync_modes_has_each_mode() -> None:
-    (headings,) = re.findall(r"^\| \|(.*)\|$", section("Sync modes"), re.MULTILINE)
+    (headings,) = re.findall(r"^\| \|(.*)\|$", page("Sync modes"), re.MULTILINE)
     assert code_of(headings) == list(SYNC_MODES)
 
 
@@ -234,15 +246,14 @@ def test_every_module_says_where_a_change_goes() -> None:
     named = set(re.findall(r"\]\(\.\./(include/.+?\.py)\)", section("The rooms", ARCHITECTURE)))
     modules = {str(file.relative_to(PROJECT)) for file in PROJECT.glob("include/**/*.py") if file.name != "__init__.py"}
     assert named == modules
-    assert "](dags/datasets.py)" in README
+    assert "](../dags/datasets.py)" in ARCHITECTURE
 
 
 def test_each_room_has_its_row_and_says_of_itself_what_it_is_for() -> None:
-    in_readme = {row[0]: row[1] for row in rows(section("How it flows"), "room")}
+    in_readme = {row[0]: row[1] for row in rows(section("The flow", ARCHITECTURE), "room")}
     rooms = sorted(file.parent.name for file in PROJECT.glob("include/*/__init__.py") if file.parent.name != "apis")
-    assert list(in_readme) == ["[dags/](dags)", *(f"[include/{room}/](include/{room})" for room in rooms)]
-    flow = re.findall(r"^    (\w+(?: ─► \w+)+)$", section("How it flows"), re.MULTILINE)
-    assert flow == re.findall(r"^    (\w+(?: ─► \w+)+)$", section("The flow", ARCHITECTURE), re.MULTILINE)
+    assert list(in_readme) == ["[dags/](../dags)", *(f"[include/{room}/](../include/{room})" for room in rooms)]
+    flow = re.findall(r"^    (\w+(?: ─► \w+)+)$", section("The flow", ARCHITECTURE), re.MULTILINE)
     assert flow == [" ─► ".join(rooms)], "in the order of the alphabet, which is that of the flow"
     for room in rooms:
         docstring = ast.get_docstring(ast.parse((PROJECT / "include" / room / "__init__.py").read_text())) or ""
@@ -255,7 +266,7 @@ def test_each_room_has_its_row_and_says_of_itself_what_it_is_for() -> None:
 def test_each_change_goes_into_or_beside_a_file_that_is_there() -> None:
     changes = list(rows(section("Where a change goes", ARCHITECTURE), "change"))
     assert len(changes) >= 20
-    assert f"{len(changes)} changes" in section("How it flows")
+    assert f"{len(changes)} changes" in section("The flow", ARCHITECTURE)
     assert len({change for change, _ in changes}) == len(changes)
     for change, place in changes:
         files = re.findall(r"\[(.+?)\]\(\.\./(.+?)\)", place)
@@ -297,9 +308,9 @@ def test_the_worst_case_is_the_product_of_the_defaults() -> None:
     assert "retries=settings.task_retries" in DAG_MAKER.read_text()
     attempts = HttpConfiguration().request_max_attempts
     requests = (int(retries) + 1) * attempts
-    assert f"`RUNTIME__REQUEST_MAX_ATTEMPTS` = {requests} times" in section("Retries")
+    assert f"`RUNTIME__REQUEST_MAX_ATTEMPTS` = {requests} times" in page("Retries")
     assert f"{requests} requests for a page" in (PROJECT / "CHANGELOG.md").read_text()
-    http, task = ([row[1], row[2]] for row in re_rows(section("Retries")))
+    http, task = ([row[1], row[2]] for row in re_rows(page("Retries")))
     assert http[0] == str(attempts)
     assert task[0].startswith(f"{int(retries) + 1} ")
     factor = HttpConfiguration().request_backoff_factor
@@ -313,22 +324,22 @@ def re_rows(text: str) -> list[list[str]]:
 
 def test_other_numbers_are_those_of_the_code() -> None:
     statuses = ", ".join(map(str, RETRIED_STATUSES))
-    assert f"statuses {statuses}," in section("Retries")
-    assert f"up to {MAX_PASSES} passes" in section("Retries")
-    assert f"up to {MAX_PASSES} passes" in section("What is checked")
+    assert f"statuses {statuses}," in page("Retries")
+    assert f"up to {MAX_PASSES} passes" in page("Retries")
+    assert f"up to {MAX_PASSES} passes" in page("What is checked")
     assert f"`MAX_PASSES` = {MAX_PASSES} times" in DECISIONS[0].read_text()
     wait = HttpConfiguration().request_max_retry_delay
-    assert f"Up to {wait:.0f} s the worker waits" in section("Retries")
-    assert f"up to {SourceOptions().max_parallel_requests - 1} pages" in section("Options")
+    assert f"Up to {wait:.0f} s the worker waits" in page("Retries")
+    assert f"up to {SourceOptions().max_parallel_requests - 1} pages" in page("Options")
 
 
 # --- sentences
 
 
 def test_every_quoted_message_is_in_the_code() -> None:
-    messages = [code_of(row[0]) for row in rows(section("Troubleshooting"), "message")]
+    messages = [code_of(row[0]) for row in rows(page("Troubleshooting"), "message")]
     assert len(messages) > 30
-    quoted = re.findall(r"^> (.+)$", README, re.MULTILINE)
+    quoted = re.findall(r"^> (.+)$", page("Backfills"), re.MULTILINE)
     for (message,) in [*messages, [" ".join(quoted)]]:
         for fragment in message.split("…"):
             # What is between two gaps may be too short to say anything.
@@ -336,28 +347,31 @@ def test_every_quoted_message_is_in_the_code() -> None:
                 assert any(fragment.strip() in text for text in texts_in_the_code()), fragment
 
 
-def test_headings_that_messages_send_to_are_there() -> None:
-    assert any("see the README's table of options" in text for text in texts_in_the_code())
-    assert section("Options")
-    assert any("the README has the table of both" in text for text in texts_in_the_code())
-    assert section("Destinations")
-    assert section("Sync modes")
+def test_pages_that_messages_send_to_are_there() -> None:
+    named = {name for text in texts_in_the_code() for name in re.findall(r"\bdocs/[\w-]+\.md", text)}
+    assert {"docs/options.md", "docs/destinations.md"} <= named
+    assert all((PROJECT / name).is_file() for name in named)
+    assert not any("the README" in text and "benchmarks/" not in text for text in texts_in_the_code())
 
 
 # --- files
 
 
+def headings_of(document: Path) -> set[str]:
+    """The anchors of a page."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    text = document.read_text()
-    headings = {
-        re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif not target.startswith("https://"):
-            assert (document.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        assert (document.parent / file).exists(), target
+        if anchor:
+            assert anchor in headings_of(document.parent / file if file else document), target
 
 
 def test_paths_in_code_are_there() -> None:
@@ -393,8 +407,8 @@ def test_the_example_connections_are_ones_that_the_project_takes() -> None:
     api, destination = (connection(conn_id, **values) for conn_id, values in example.items())
     values = api_values(api)
     assert set(values.options) <= set(SourceOptions.get_resolvable_fields())
-    assert f"DEMO_API_KEY={values.api_key} " in README
-    assert f"--port {values.base_url.rpartition(':')[2]}`" in README
+    assert f"DEMO_API_KEY={values.api_key} " in page("A real API in three steps")
+    assert f"--port {values.base_url.rpartition(':')[2]}`" in page("A real API in three steps")
     assert kind_of(destination).values_of(destination).destination_type == "postgres"
 
 
@@ -403,6 +417,32 @@ def connection(conn_id: str, extra: dict[str, Any] | None = None, **given: Any) 
     return SimpleNamespace(conn_id=conn_id, **{**nothing, **given}, extra_dejson=extra or {})
 
 
-def test_the_contents_are_the_headings() -> None:
-    contents = re.findall(r"\[([^\]]+)\]\(#", README.partition("\n## ")[0])
-    assert contents == re.findall(r"^## (.+)$", README, re.MULTILINE)
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_what_make_check_prints_is_quoted_from_its_page() -> None:
+    asked = section("Your API in three steps", README).partition("$ make check\n")[2].partition("```")[0].splitlines()
+    assert len(asked) == 5
+    assert asked == [line for line in page("Check an API").splitlines() if line in asked]
+
+
+def test_seconds_beside_other_tools_are_those_of_the_benchmarks() -> None:
+    by_tool = {row[0]: row[1] for row in rows(page("Benchmarks"), "100,000 records")}
+    ours = next(value for name, value in by_tool.items() if name.endswith("(default)"))
+    compared = re_rows(
+        section("Beside other tools", README).replace("| plain", "| Plain").replace("| dagster", "| Dagster")
+    )
+    for tool, benchmark in (
+        ("Plain dlt", "dlt as it comes"),
+        ("Airbyte", "airbyte-cdk with PyAirbyte's DuckDB cache"),
+        ("Meltano", "tap-rest-api-msdk with target-duckdb, target-postgres"),
+    ):
+        (better_here,) = (row[2] for row in compared if row[0] == tool)
+        assert f"{ours} s instead of {by_tool[benchmark]} s" in better_here
+
+
+def test_the_map_names_each_page_once() -> None:
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", (PROJECT / "docs" / "index.md").read_text())
+    pages = sorted(file.name for file in PAGES.values() if file.name != "index.md")
+    assert sorted(linked) == pages

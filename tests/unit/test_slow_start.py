@@ -49,22 +49,22 @@ class Bearing:
 def read(pages: int, api: Bearing, most: int = 16) -> tuple[SlowStart, float]:
     """Ask for all pages as soon as they may be asked for, as the budget does; how long it took, in seconds that nobody waits."""
     lanes, now, not_before, left = SlowStart(most), 0.0, 0.0, pages
-    under_way: list[tuple[float, int, bool, Sent]] = []
+    under_way: list[tuple[float, int, bool, float, Sent]] = []
     while left or under_way:
         if left and len(under_way) < lanes.lanes and now >= not_before:
             left -= 1
-            sent = lanes.sent(len(under_way) + 1, now)
+            sent = lanes.sent(len(under_way) + 1)
             took, is_borne = api.answers_in(len(under_way) + 1)
-            heapq.heappush(under_way, (now + took, api.sent, is_borne, sent))
+            heapq.heappush(under_way, (now + took, api.sent, is_borne, now, sent))
             continue
         if not under_way:
             now = not_before
             continue
-        now, _, is_borne, sent = heapq.heappop(under_way)
+        now, _, is_borne, sent_at, sent = heapq.heappop(under_way)
         if is_borne:
             if now >= not_before:
                 lanes.regain()
-            lanes.answered(sent, now - sent.at, now)
+            lanes.answered(sent, now - sent_at, now)
         else:
             left += 1
             lanes.complained(now < not_before or lanes.is_of_before(sent), now)
@@ -73,6 +73,13 @@ def read(pages: int, api: Bearing, most: int = 16) -> tuple[SlowStart, float]:
             not_before = now + api.asks_for_seconds
         lanes.over(sent)
     return lanes, now
+
+
+def answer(lanes: SlowStart, under_way: int, now: float) -> None:
+    """One request and its answer."""
+    sent = lanes.sent(under_way)
+    lanes.answered(sent, SECONDS, now)
+    lanes.over(sent)
 
 
 # While nobody complains
@@ -136,14 +143,14 @@ def test_what_goes_on_for_long_finds_all_that_the_api_bears(bears: int) -> None:
 def test_after_a_complaint_there_is_one_more_in_thirty_seconds_at_the_most() -> None:
     budget = SlowStart(16)
     for _ in range(4):
-        budget.answered(budget.sent(2, 0), SECONDS, 0)
+        answer(budget, 2, 0)
     assert budget.lanes == 4
     budget.complained(False, 0)
     lanes = []
     for tenths in range(1, 1200):
         now = tenths / 10
         for _ in range(4):
-            budget.answered(budget.sent(16, now), SECONDS, now)
+            answer(budget, 16, now)
         lanes.append(budget.lanes)
     assert [lanes[seconds * 10 + 5] for seconds in (29, 30, 59, 60, 90, 118)] == [2, 3, 3, 4, 5, 5]
 
@@ -152,38 +159,38 @@ def test_a_limit_by_the_second_is_met_by_fewer_at_once() -> None:
     """200 a second, which 16 at 50 ms are above: what went well does not go well for ever."""
     limited = SlowStart(16)
     for _ in range(300):
-        limited.answered(limited.sent(16, 0), SECONDS, 0)
+        answer(limited, 16, 0)
     assert limited.lanes == 16
-    together = [limited.sent(16, 1) for _ in range(10)]
+    together = [limited.sent(16) for _ in range(10)]
     for one in together:
         limited.complained(limited.is_of_before(one), 1)
     assert limited.lanes == 8
     for _ in range(300):
-        limited.answered(limited.sent(16, 2), SECONDS, 2)
+        answer(limited, 16, 2)
     assert limited.lanes == 8
 
 
 def test_one_complaint_in_a_hundred_answers_is_chance() -> None:
     budget = SlowStart(16)
     for _ in range(300):
-        budget.answered(budget.sent(16, 0), SECONDS, 0)
+        answer(budget, 16, 0)
     budget.complained(False, 1)
     assert budget.lanes == 8
     for _ in range(60):
-        budget.answered(budget.sent(16, 2), SECONDS, 2)
+        answer(budget, 16, 2)
     assert budget.lanes == 16
     # The next one, after less than a hundred, is none.
     budget.complained(False, 3)
     for _ in range(60):
-        budget.answered(budget.sent(16, 4), SECONDS, 4)
+        answer(budget, 16, 4)
     assert budget.lanes == 8
 
 
 def test_a_refused_request_of_fewer_lanes_is_a_complaint_of_its_own() -> None:
     budget = SlowStart(16)
-    early = budget.sent(2, 0)
+    early = budget.sent(2)
     for _ in range(4):
-        budget.answered(budget.sent(2, 0), SECONDS, 0)
+        answer(budget, 2, 0)
     assert budget.lanes == 4
     budget.complained(budget.is_of_before(early), 0)
     assert budget.lanes == 2

@@ -5,7 +5,7 @@ ask next and how its end is seen, is in the module of that kind.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from include.extract.prefetch import nothing_ahead
 from include.extract.read_hook import ReadHook
 from include.extract.response import nothing_there
 from include.extract.slices import Slicing
+from include.extract.traffic import Traffic
 
 # What says that there is nothing at a place that was asked for, and not that something is wrong.
 NO_SUCH_PAGE = (400, 404, 409, 410, 412, 416, 422)
@@ -64,6 +65,8 @@ class ReadParts:
     """How a collection is read in slices whose end no position reaches; None: nobody knows."""
     on_slice_end: Callable[[ReadHook], None] = lambda _hook: None
     """Called when nothing more is asked for with one hook of a read, and another one follows."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """Counts what is sent."""
 
 
 class ProvenPaginator:
@@ -86,7 +89,12 @@ class ProvenPaginator:
         self.read, self.reader = parts.read, parts.reader
         self._path = parts.path.partition("?")[0]
         self._spawn = spawn
-        self.hook = ReadHook(self.settled, self.position_param, self.upcoming, in_turn=parts.siblings is not None)
+        self.hook = self.new_hook()
+
+    def new_hook(self) -> ReadHook:
+        """What the next requests carry."""
+        in_turn = self.parts.siblings is not None
+        return ReadHook(self.settled, self.position_param, self.upcoming, in_turn, self.parts.traffic)
 
     def __deepcopy__(self, _: Any) -> Self:
         # dlt copies the configuration to check it, and the paginator of a child for each parent.

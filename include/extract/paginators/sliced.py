@@ -21,7 +21,6 @@ from requests import Request, Response
 from include.errors import ResponseShapeError
 from include.extract.completeness import CollectionMoved, Record, WholeRead
 from include.extract.paginators.proven import ProvenPaginator, ReadParts
-from include.extract.read_hook import ReadHook
 from include.extract.response import nothing_there
 from include.extract.slices import Slice, Slicing
 
@@ -86,7 +85,7 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
         self._inner = self._make(replace(self.parts, read=read, is_part=is_part, on_end=lambda _hook, _read: None))
         self._inner.init_request(request)
         # A hook for each slice: positions begin anew, and what was fetched ahead is of the slice before.
-        self.hook = ReadHook(self.settled, self.position_param, self.upcoming, in_turn=self.parts.siblings is not None)
+        self.hook = self.new_hook()
         self.hook.attach(request)
 
     # --- asked by the prefetch, and by the response hook
