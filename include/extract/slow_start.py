@@ -14,8 +14,8 @@ from statistics import median
 FIRST = 2
 # More than so many new lanes at once are no doubling any more: where the API bears none of them, each is a request refused.
 LARGEST_STEP = 4
-# So many answers at least tell how a number of lanes goes.
-ROUND = 4
+# So many answers at least tell how a number of lanes goes: one of three may be late by chance, and does not move their median.
+ROUND = 3
 # Answers are later when they take so many times as long as with the lanes that were fastest, beyond what a busy machine of ours adds.
 LATER = 1.5
 OUR_OWN_SECONDS = 0.01
@@ -153,7 +153,9 @@ class SlowStart:
         self._fastest = typical if self._fastest is None else min(self._fastest, typical)
         self._went_well = max(self._went_well, self._peak)
         is_proven = self._lanes <= self._went_well
-        self._begin_round(min(2 * self._lanes, self._lanes + LARGEST_STEP, self._ceiling) if is_proven else self._lanes, now)
+        self._begin_round(
+            min(2 * self._lanes, self._lanes + LARGEST_STEP, self._ceiling) if is_proven else self._lanes, now
+        )
 
     def _begin_round(self, lanes: int, now: float) -> None:
         self._lanes = lanes
