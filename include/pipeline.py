@@ -65,7 +65,14 @@ def load_task(api: Api, family: Sequence[str], **operator_arguments: Any) -> Pyt
     pipeline = dlt.pipeline(family[0], dataset_name=api.destination_schema)
     task = _LoadTask(group, api, family, pipeline, Path(os.environ[DLT_DATA_DIR]))
     outlets = [table_asset(api, name) for name in family]
-    operator: PythonOperator = group.run(pipeline, task.source, outlets=outlets, **operator_arguments)
+    operator: PythonOperator = group.run(
+        pipeline,
+        task.source,
+        outlets=outlets,
+        # The report is the XCom, and its line is in the log already.
+        show_return_value_in_logs=False,
+        **operator_arguments,
+    )
     operator.python_callable = task.around(operator.python_callable)
     # dlt makes the folder at once; a parse leaves nothing behind, and the task makes it again.
     shutil.rmtree(task.working_folder, ignore_errors=True)
@@ -93,6 +100,7 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
     from include.prove.reconciliation import loads_of, read_until, reconcile
     from include.report.announcement import announce
     from include.report.history import LoadReport, keep_report
+    from include.report.progress import ProgressLog, opening
 
     run = AirflowRun.from_context(context)
     wanted = selected(api, family, run)
@@ -111,8 +119,12 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
         plans = _plans(declaration, options, wanted, run, destination, pipeline)
         destination.prove(plan.proof for plan in plans.values())
         started_at = datetime.now(UTC)
-        source = api_source(declaration, _reads(declaration, options, plans), run.name)
+        reads = _reads(declaration, options, plans)
+        pipeline.collector = ProgressLog(reads, [name for name in reads if declaration.resources[name].parent])
+        source = api_source(declaration, reads, run.name)
         for name, plan in plans.items():
+            table = f"{api.destination_schema}.{plan.proof.table}"
+            log.info(opening(name, plan.read, plan.proof.source, table, destination.dlt_destination.destination_name))
             key = key_columns(options[name], source.schema)
             source.resources[name].apply_hints(**destination.hints(plan.read.mode, key, run.name))
         yield source

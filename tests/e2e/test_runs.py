@@ -319,3 +319,23 @@ def test_whatever_a_library_says_of_the_key_is_redacted(guarded: Deployment, mon
     # In what fails, nothing of a query stays, not even the names.
     assert "Cannot write to https://host/?…" in outcome.log
     assert leaks(guarded, outcome) == []
+
+
+def test_the_log_of_a_good_run_is_short(deployment: Deployment, api: ApiServer) -> None:
+    api.records = numbered(2_500)
+    log = deployment.run().log
+    # What Airflow says of its own before and after the task is no part of the task's log.
+    begin, end = log.index('"event": "Task started"'), log.index("[DAG TEST] end task")
+    lines = [line for line in log[begin:end].splitlines()[:-1] if "::group" not in line and "::endgroup" not in line]
+    assert len(lines) <= 15, "\n".join(lines)
+    assert "Returned value was" not in log
+    positions = [
+        log.index(text)
+        for text in (
+            "datasets: reads a snapshot of http://",
+            "All is read; begins to load 2,500 rows",
+            "datasets: 2500 rows loaded (2500 read, 2500 promised)",
+        )
+    ]
+    assert positions == sorted(positions)
+    assert log.count("begins to load") == 1

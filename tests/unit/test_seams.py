@@ -23,6 +23,7 @@ from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import reference
 from dlt.common.destination.client import RunnableLoadJob, StateInfo, StorageSchemaInfo
+from dlt.common.runtime.collector_base import Collector
 from dlt.common.schema import Schema
 from dlt.destinations import job_client_impl, sql_jobs
 from dlt.destinations.impl.duckdb import factory as duckdb_factory
@@ -97,6 +98,7 @@ from include.load.known_table import forget_keys
 from include.load.made_again import MadeAgain
 from include.load.proof import ProvenDestination, ProvenStatementsJob
 from include.load.sqlalchemy_client import ProvenSqlalchemyClient
+from include.report.progress import ProgressLog
 
 pytestmark = pytest.mark.usefixtures("dlt_home")
 
@@ -166,6 +168,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     (_ClockedBucket, InMemoryBucket, {"now"}),
     (LinkPaginator, JSONLinkPaginator, {"update_state"}),
     (CursorInHeaderPaginator, HeaderCursorPaginator, {"update_state"}),
+    (ProgressLog, Collector, {"update", "_start", "_stop"}),
 ]
 
 # What we extend by values alone (settings, options, fields of a dataclass), or as the language says.
