@@ -5,6 +5,7 @@ In: an API of the catalogue, and what its DAG file says of schedule and params. 
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pendulum
@@ -14,6 +15,7 @@ from include.apis.api import Api
 from include.configure.settings import read_settings
 from include.decide.retry_policy import CausalRetryPolicy
 from include.pipeline import load_task
+from include.report.alerts import tell_of_failure, tell_of_success
 
 MODES = ["merge", "replace", "append", "scd2"]
 
@@ -65,8 +67,22 @@ def api_dag(
                 max_retry_delay=timedelta(hours=1),
                 retry_policy=CausalRetryPolicy(),
                 execution_timeout=timedelta(hours=6),
+                # Beside those of the DAG file, which stand in its `default_args`.
+                on_failure_callback=[
+                    partial(tell_of_failure, api.alert_conn_ids),
+                    *_callbacks(dag, "on_failure_callback"),
+                ],
+                on_success_callback=[
+                    partial(tell_of_success, api.alert_conn_ids),
+                    *_callbacks(dag, "on_success_callback"),
+                ],
             )
     return dag
+
+
+def _callbacks(dag: DAG, kind: str) -> list[Any]:
+    own = dag.default_args.get(kind) or []
+    return list(own) if isinstance(own, list | tuple) else [own]
 
 
 def form(api: Api) -> dict[str, Param]:
@@ -96,6 +112,12 @@ def form(api: Api) -> dict[str, Param]:
             description="Load records changed before this instant.",
         ),
     }
+    params["allow_deletes"] = Param(
+        False,
+        type="boolean",
+        title="Allow deletes",
+        description="Let this run mark or remove more of a table than the option `max_delete_share` allows.",
+    )
     names = list(api.resource_names)
     if len(names) > 1:
         params["resources"] = Param(

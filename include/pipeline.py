@@ -134,10 +134,12 @@ def load_steps(api: Api, family: Sequence[str], pipeline: dlt.Pipeline, context:
         for name, plan in plans.items():
             loaded_rows = reconcile(plan.proof, destination.dataset(pipeline, plan.proof.table), load_ids)
             plan.read.progress.notes.update(plan.proof.notes)
+            if plan.proof.child_rows:
+                plan.read.progress.notes["child_rows"] = plan.proof.child_rows
             reports[name] = LoadReport.of(
                 *(name, run, plan.read, plan.proof.source, started_at, read_until(pipeline) or started_at),
                 *(load_id, loaded_rows, destination.dlt_destination.destination_name),
-                counts={"superseded_rows": plan.proof.superseded_rows},
+                counts=plan.proof.report_counts,
             )
             announce(reports[name], plan.history)
             keep_report(reports[name], pipeline)
@@ -186,25 +188,34 @@ def _plan(
 ) -> _Plan:
     from dlt.common.schema import Schema
 
+    from include.decide.deletes import delete_rule
     from include.decide.plan import plan_window
     from include.decide.sync_mode import SYNC_MODES
     from include.extract.read import ResourceRead
-    from include.extract.resource import table_of
+    from include.extract.resource import fields, key_columns, table_of
     from include.extract.source import name_of_source
     from include.load.known_table import is_gone, known_table
     from include.load.proof import LoadProof
     from include.report.history import read_reports
 
     mode, table = SYNC_MODES[options.sync_mode], table_of(declaration.resources[name])
-    table = Schema(declaration.api.name).naming.normalize_table_identifier(table)
+    schema = Schema(declaration.api.name)
+    table = schema.naming.normalize_table_identifier(table)
     destination.check_table(mode, known_table(pipeline, table))
     history = read_reports(pipeline, name)
     if any(report.loaded_rows for report in history) and is_gone(pipeline, table):
         # A table that is made again has nothing of what was loaded before.
         history = []
     source_name = name_of_source(options, declaration.resources[name].endpoint.get("json"))
-    read = ResourceRead(options, mode, plan_window(options, mode, run, history, source_name))
-    return _Plan(read, LoadProof(table, mode, source_name, options.cursor_path, read.progress), history)
+    window = plan_window(options, mode, run, history, source_name)
+    read = ResourceRead(options, mode, window)
+    proof = LoadProof(
+        *(table, mode, source_name, options.cursor_path, read.progress),
+        keys=tuple(key_columns(options, schema)),
+        noise=fields(options.ignored_paths),
+        rule=delete_rule(options, run, window, history, source_name),
+    )
+    return _Plan(read, proof, history)
 
 
 def _reads(

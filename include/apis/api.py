@@ -61,6 +61,11 @@ class Api:
         return tuple(dict.fromkeys((f"{self.name}_destination", DESTINATION_CONN_ID)))
 
     @property
+    def alert_conn_ids(self) -> tuple[str, ...]:
+        """Airflow's connections for alerts: the first that there is counts."""
+        return tuple(dict.fromkeys((f"{self.name}_alerts", ALERTS_CONN_ID)))
+
+    @property
     def destination_schema(self) -> str:
         """dlt's `dataset_name`."""
         return f"{self.name}_raw"
@@ -68,5 +73,7 @@ class Api:
 
 # The destination of all APIs that have none of their own.
 DESTINATION_CONN_ID = "datasets_destination"
+# Where alerts of all APIs go that have no connection of their own for them.
+ALERTS_CONN_ID = "datasets_alerts"
 # The history of loads, beside the tables of an API.
 REPORTS_TABLE = "_load_reports"

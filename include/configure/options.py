@@ -17,7 +17,7 @@ from dlt.common.typing import TSecretStrValue
 from jsonpath_ng import JSONPath  # type: ignore[import-untyped]
 from jsonpath_ng.exceptions import JSONPathError  # type: ignore[import-untyped]
 
-from include.configure.choices import CursorFormat, KeyLocation, Nested, SyncModeName
+from include.configure.choices import CursorFormat, Deletes, KeyLocation, Nested, SyncModeName
 from include.errors import ConfigurationError
 
 # RFC 9110, 5.5: visible characters, in Latin-1, with spaces and tabs only between them.
@@ -77,6 +77,12 @@ class SourceOptions(BaseConfiguration):
     """Statuses that HTTP tries again, beside 429, 500, 502, 503 and 504."""
     nested: Nested = "tables"
     lookback_days: float = 0
+    ignore_fields: Any = field(default_factory=list)
+    """Fields, each a name or a dotted path, that do not make a record changed."""
+    deletes: Deletes = "ignore"
+    """What becomes of rows whose records a snapshot no longer has."""
+    max_delete_share: float = 0.2
+    """So much of a table, at most, may go at once."""
 
     def on_resolved(self) -> None:
         """Refuse values that could only fail later. Permanent."""
@@ -164,6 +170,14 @@ class SourceOptions(BaseConfiguration):
     def _check_records(self) -> None:
         if self.lookback_days < 0:
             raise ConfigurationError("The option `lookback_days` has to be 0 or more.")
+        if not 0 <= self.max_delete_share <= 1:
+            raise ConfigurationError(
+                f"The option `max_delete_share` has to be a share of the table's rows, from 0 to 1; it is {self.max_delete_share:g}."
+            )
+        if ignored_key := next((path for path in self.key_paths if path in self.ignored_paths), None):
+            raise ConfigurationError(
+                f"The option `ignore_fields` names the key `{ignored_key}`, which tells records apart. Take it off."
+            )
         if self.sync_mode in ("merge", "scd2") and not self.key_paths:
             raise ConfigurationError(
                 f"The sync mode `{self.sync_mode}` needs the option `primary_key`, the field that tells records apart. Set it, or choose "
@@ -180,28 +194,32 @@ class SourceOptions(BaseConfiguration):
             )
 
     @property
+    def ignored_paths(self) -> tuple[str, ...]:
+        """The paths of `ignore_fields`. Raises ConfigurationError (permanent)."""
+        return _paths("ignore_fields", self.ignore_fields)
+
+    @property
     def key_paths(self) -> tuple[str, ...]:
         """The paths of the fields that tell records apart together; none: their content does.
 
         Raises ConfigurationError (permanent).
         """
-        given = self.primary_key
-        if isinstance(given, str) and given.lstrip().startswith("["):
-            # As the environment has to write a list.
-            with suppress(ValueError):
-                given = json.loads(given)
-        if given is None or given == "" or given == []:
-            return ()
-        paths = [given] if isinstance(given, str) else given
-        if (
-            not isinstance(paths, list | tuple)
-            or not paths
-            or not all(isinstance(path, str) and path for path in paths)
-        ):
-            raise ConfigurationError(
-                "The option `primary_key` has to be the name of a field, a dotted path, or a list of them."
-            )
-        return tuple(dict.fromkeys(paths))
+        return _paths("primary_key", self.primary_key)
+
+
+def _paths(option: str, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) and given.lstrip().startswith("["):
+        # As the environment has to write a list.
+        with suppress(ValueError):
+            given = json.loads(given)
+    if given is None or given == "" or given == []:
+        return ()
+    paths = [given] if isinstance(given, str) else given
+    if not isinstance(paths, list | tuple) or not paths or not all(isinstance(path, str) and path for path in paths):
+        raise ConfigurationError(
+            f"The option `{option}` has to be the name of a field, a dotted path, or a list of them."
+        )
+    return tuple(dict.fromkeys(paths))
 
 
 @functools.cache

@@ -29,6 +29,8 @@ class AirflowRun:
     """What the run's form asks for; None: what the options say."""
     resources: tuple[str, ...] = ()
     """The resources that the run's form asks for; none: all."""
+    allow_deletes: bool = False
+    """Whether more of a table may go than the option `max_delete_share` says."""
 
     @classmethod
     def from_context(cls, context: Any) -> "AirflowRun":
@@ -51,6 +53,7 @@ class AirflowRun:
             window_end=params.get("window_end"),
             sync_mode=params.get("sync_mode") or None,
             resources=tuple(params.get("resources") or ()),
+            allow_deletes=bool(params.get("allow_deletes")),
         )
 
     @property

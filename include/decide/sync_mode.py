@@ -13,6 +13,8 @@ from include.configure.choices import SyncModeName
 # The columns that `append` adds: which run a row belongs to, and when it came.
 RUN_COLUMN = "_run_id"
 LOADED_AT_COLUMN = "_loaded_at"
+# When a record was found to have vanished from the API; null: it is there.
+DELETED_AT_COLUMN = "_deleted_at"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 In: what is declared, what is to be read, the stream that brings it. Out: dlt's configuration of a resource; `ColumnarBatches`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -117,8 +117,10 @@ def batches_of(declared: DeclaredResource, read: ResourceRead, stream: Stream, s
         _nesting(declared, options),
         stream.is_over,
         hashed_rows=mode.name == "scd2",
-        keys=[tuple(path.split(".")) for path in options.key_paths],
+        keys=fields(options.key_paths),
+        noise=fields(options.ignored_paths),
         stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
+        empty_counts=read.window is None and (mode.name == "scd2" or options.deletes != "ignore"),
         note=lambda name, value: progress.notes.update({name: value}),
     )
 
@@ -128,9 +130,14 @@ def table_of(declared: DeclaredResource) -> str:
     return str(declared.merged.get("table_name") or declared.name)
 
 
+def fields(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Dotted paths as the JSON keys that lead to the fields."""
+    return tuple(tuple(path.split(".")) for path in paths)
+
+
 def key_columns(options: SourceOptions, schema: Schema) -> list[str]:
     """The columns of the key, under the names that dlt gives them: under another one it would warn of two columns."""
-    return [name_of_dlt(schema.naming, tuple(path.split("."))) for path in options.key_paths]
+    return [name_of_dlt(schema.naming, path) for path in fields(options.key_paths)]
 
 
 def _declared_columns(declared: DeclaredResource) -> dict[str, TColumnSchema]:

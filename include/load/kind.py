@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.configure.connections import AirflowConnection, ConnectionFields
+from include.decide.sync_mode import RUN_COLUMN
 
 if TYPE_CHECKING:
     import dlt
@@ -130,6 +131,8 @@ class DestinationKind:
     """dlt's; by default it would empty the table first and then fill it. None: there is no other way."""
     file_format: ClassVar["TLoaderFileFormat | None"] = None
     """The loader file format that was measured to be fastest; None: dlt's preferred one."""
+    leaves_unchanged: ClassVar[bool] = False
+    """A merge leaves alone what is unchanged (`changes.py`): there is a transaction that ours can look into."""
 
     def __init_subclass__(cls) -> None:
         cls.dialect = cls.dialect or getattr(cls, "destination_type", "")
@@ -215,7 +218,14 @@ class DestinationKind:
         self, values: DestinationValues, mode: "SyncMode", key_columns: Sequence[str], run_name: str
     ) -> dict[str, Any]:
         """Hints for dlt's resource in place of those of the mode. Here: the file format."""
-        return {"file_format": self.file_format} if self.file_format else {}
+        hints: dict[str, Any] = {"file_format": self.file_format} if self.file_format else {}
+        if self.leaves_unchanged and mode.stamps_rows:
+            # What this run has added before is looked at in the merge; dlt adds what is staged then.
+            hints["columns"] = {
+                RUN_COLUMN: {"data_type": "text", "merge_key": False, "nullable": True},
+                "_dlt_load_id": {"data_type": "text", "merge_key": True},
+            }
+        return hints
 
     def dataset(self, values: DestinationValues, pipeline: "dlt.Pipeline", table: str) -> "dlt.Dataset | DeltaDataset":
         """What to ask in SQL what `table` has after a load."""

@@ -7,9 +7,11 @@ asked in that of the merge, so that the error undoes it: `ProvenStatementsJob`, 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from dlt.common.data_writers.escape import format_datetime_literal as generic_literal
 from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.reference import DestinationReference
 from dlt.common.schema import Schema
@@ -22,10 +24,15 @@ from dlt.common.schema.utils import (
 )
 from dlt.destinations.job_client_impl import SqlLoadJob
 
-from include.decide.sync_mode import SyncMode
+from include.decide.deletes import NOTHING_VANISHES, DeleteRule
+from include.decide.sync_mode import DELETED_AT_COLUMN, SyncMode
 from include.errors import TransientError
+from include.extract.columnar.names import Field
 from include.extract.completeness import ReadProgress
 from include.load import sql
+from include.load.changes import Changes
+from include.load.counts import Counts, RowCounts
+from include.load.merged_tables import MergedTables
 
 
 @dataclass
@@ -38,44 +45,92 @@ class LoadProof:
     """Where the records come from (`extract.source.name_of_source`)."""
     cursor_path: str | None
     read: ReadProgress
+    keys: tuple[str, ...] = ()
+    """The columns that tell records apart; none: their content does."""
+    noise: tuple[Field, ...] = ()
+    """Fields that do not make a record another."""
+    rule: DeleteRule = NOTHING_VANISHES
+    """What becomes of rows whose records have vanished."""
     superseded_rows: int = 0
     """Records that the table had in a newer version: they were not merged."""
     loaded_rows: int | None = None
     """Rows of the table that carry the load's id; None: nothing has been proven before the commit."""
 
+    counts: RowCounts | None = None
+    """What became of the rows; None: this destination has no transaction that tells."""
     superseded_by: str | None = None
     """The load that has merged a newer snapshot: nothing of this one was merged."""
+    _changes: Changes | None = None
+
+    @property
+    def report_counts(self) -> Counts:
+        """The counts of the report, by its columns; None: not counted."""
+        counts = RowCounts() if self.counts is None and self.read.rows == 0 else self.counts
+        if counts is None:
+            return {"superseded_rows": self.superseded_rows}
+        return {
+            "inserted_rows": counts.inserted,
+            "updated_rows": counts.updated,
+            "unchanged_rows": counts.unchanged,
+            "superseded_rows": self.superseded_rows,
+            "deleted_rows": counts.deleted,
+        }
 
     @property
     def notes(self) -> dict[str, Any]:
         """What the load's report has to say of it, by name."""
-        notes = {"superseded_by": self.superseded_by, "superseded_rows": self.superseded_rows}
+        notes: dict[str, Any] = {"superseded_by": self.superseded_by}
+        if self.superseded_by is None:
+            notes["superseded_rows"] = self.superseded_rows
         return {name: value for name, value in notes.items() if value}
+
+    @property
+    def child_rows(self) -> dict[str, dict[str, int]]:
+        """By child table, how many of its rows the load has written and deleted, where it has."""
+        children = self._changes.children if self._changes else {}
+        return {name: vars(counts) for name, counts in children.items() if any(vars(counts).values())}
 
     def supersede(self, load_id: str) -> None:
         """Nothing was merged, because of what this load has merged."""
-        self.superseded_by, self.loaded_rows = load_id, 0
+        self.superseded_by, self.loaded_rows, self.superseded_rows = load_id, 0, self.read.rows
+        self.counts, self._changes = RowCounts(), None
+
+    def begin(self, client: Any, schema: Schema) -> Changes:
+        """The changes that dlt's merge is about to make, on the connection of its SQL `client`, in its transaction.
+
+        Raises TransientError where not all that was read is staged.
+        """
+        # A retry within dlt's load has not proven anything yet.
+        self.loaded_rows, self.superseded_rows = None, 0
+        tables = MergedTables(client, schema, self.table, self.keys)
+        self._compare("were staged for", tables.count(tables.staged), self.read.rows)
+        self._changes = Changes(tables, self.mode, self.rule, self.noise)
+        self.counts = self._changes.counts
+        return self._changes
 
     def check(self, client: Any, schema: Schema, load_id: str) -> None:
         """Compare, on the connection of dlt's SQL `client`, after the merge and before its commit.
 
         Raises TransientError where the counts differ: the merge is undone, and another try reads and stages anew.
         """
-        table, staged = client.get_qualified_table_names(self.table)
-        rows = self.read.rows - self.superseded_rows
-        # A retry within dlt's load has not proven anything yet.
-        self.loaded_rows = None
-        self._compare("were staged for", _count(client, staged), rows)
+        assert self._changes
+        table, _ = client.get_qualified_table_names(self.table)
         of_load = f"{client.escape_column_name('_dlt_load_id')} = {sql.literal(load_id)}"
-        loaded = _count(client, table, of_load)
+        counts = self._changes.counts
+        loaded = counts.loaded
+        self._compare("are in", loaded + counts.unchanged + self.superseded_rows, self.read.rows)
+        written, found = self._changes.rows_with_the_load_id, _count(client, table, of_load)
+        if found != written:
+            raise TransientError(
+                f"The load is not exact: it should have written {written} rows of the table `{self.table}`, and {found} rows are "
+                "of this load. Nothing of this run was loaded; another try reads again."
+            )
         if self.mode.name == "scd2":
-            # Records that did not change stay under the load that brought them.
-            self._check_versions(client, schema, rows)
-        else:
-            self._compare("are in", loaded, rows)
+            self._check_versions(client, schema, self.read.rows)
         if children := [one for one in get_nested_tables(schema.tables, self.table)[1:] if has_table_seen_data(one)]:
             # Where the table has nothing but this load, all child rows are of it.
-            self._check_children(client, schema, children, is_whole=_count(client, table) == rows)
+            self._check_children(client, schema, children, of_load, is_whole=_count(client, table) == loaded)
+        self._changes.count_children()
         self.loaded_rows = loaded
 
     def _check_versions(self, client: Any, schema: Schema, rows: int) -> None:
@@ -89,17 +144,26 @@ class LoadProof:
             "are valid in", _count(client, table, f"{active} AND {version} IN (SELECT {version} FROM {staged})"), rows
         )
 
-    def _check_children(self, client: Any, schema: Schema, children: list[TTableSchema], is_whole: bool) -> None:
-        _, staged_roots = client.get_qualified_table_names(self.table)
+    def _check_children(
+        self, client: Any, schema: Schema, children: list[TTableSchema], of_load: str, is_whole: bool
+    ) -> None:
+        roots, _ = client.get_qualified_table_names(self.table)
+        root = schema.tables[self.table]
         # In history, the version of a row is its key.
-        row_key = _column(client, schema.tables[self.table], "row_key", "x-row-version")
+        row_key = _column(client, root, "row_key", "x-row-version")
+        # The load has marked them, and not their children.
+        is_written = (
+            f"{of_load} AND {client.escape_column_name(DELETED_AT_COLUMN)} IS NULL"
+            if DELETED_AT_COLUMN in root["columns"]
+            else of_load
+        )
         for description in children:
             table, staged = client.get_qualified_table_names(description["name"])
             root_key = _column(client, description, "root_key")
             found, expected = _count(client, table) if is_whole else None, _count(client, staged)
             if found != expected:
                 # Child rows without a record, which somebody's DROP has left, are of no load.
-                found = _count(client, table, f"{root_key} IN (SELECT {row_key} FROM {staged_roots})")
+                found = _count(client, table, f"{root_key} IN (SELECT {row_key} FROM {roots} WHERE {is_written})")
             if found != expected:
                 raise TransientError(
                     f"The load is not whole: {expected} rows were staged for the child table `{description['name']}`, and it has "
@@ -139,12 +203,38 @@ class ProvenStatementsJob(SqlLoadJob):
 
     @contextmanager
     def maybe_transaction(self, sql: str) -> Iterator[None]:
-        """dlt's transaction around the statements, with the proof at its end."""
+        """dlt's transaction around the statements: what they will change before them, the proof behind."""
         with super().maybe_transaction(sql):
-            yield
             if proof := self.proof:
                 with self.names_of_the_dataset() as client:
-                    proof.check(client, self._schema, self._load_id)
+                    self.before_the_merge(client, proof)
+            yield
+            if proof:
+                with self.names_of_the_dataset() as client:
+                    self.after_the_merge(client, proof)
+
+    def before_the_merge(self, client: Any, proof: LoadProof) -> None:
+        """What vanished is taken out; what is staged and already there is not merged."""
+        changes = proof.begin(client, self._schema)
+        changes.find_vanished(self._load_id, self._now(client), self.older_loads(client))
+        self.drop_superseded(client, proof)
+        changes.leave_unchanged()
+
+    def after_the_merge(self, client: Any, proof: LoadProof) -> None:
+        """The proof."""
+        proof.check(client, self._schema, self._load_id)
+
+    def drop_superseded(self, client: Any, proof: LoadProof) -> None:
+        """Take out of what is staged what is older than the table's row. Here: nothing, as runs follow each other."""
+
+    def older_loads(self, client: Any) -> str:
+        """As SQL, that a row `t` was there before this load began to read. Here: all were, as runs follow each other."""
+        return "1 = 1"
+
+    def _now(self, client: Any) -> str:
+        write = client.capabilities.format_datetime_literal or generic_literal
+        no_zone = not client.capabilities.supports_tz_aware_datetime
+        return str(write(datetime.now(UTC), client.capabilities.timestamp_precision, no_tz=no_zone))
 
     @contextmanager
     def names_of_the_dataset(self) -> Iterator[Any]:

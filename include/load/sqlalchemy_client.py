@@ -29,6 +29,7 @@ class ProvenSqlalchemyClient(MadeAgain, SqlalchemyJobClient):
     """dlt's client, with our job for statements."""
 
     interrupted_client: ClassVar[type[InterruptedSqlalchemyClient]]
+    statements_job: ClassVar[type[ProvenStatementsJob]] = ProvenStatementsJob
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -42,5 +43,5 @@ class ProvenSqlalchemyClient(MadeAgain, SqlalchemyJobClient):
     ) -> LoadJob:
         """The job for the file."""
         if ProvenStatementsJob.is_sql_job(file_path):
-            return ProvenStatementsJob(file_path)
+            return self.statements_job(file_path)
         return super().create_load_job(table, file_path, load_id, restore)

@@ -5,27 +5,31 @@ know although the load is good.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from include.report.history import LoadReport
 
 log = logging.getLogger(__name__)
+
+WARNINGS = {
+    "total_is_no_count": "The total of the API is no count of this collection (%s); all that was read is loaded. Set the option "
+    "`total_path` to where the number of records is, or to an empty text.",
+    "records_listed_twice": "The API lists %s records twice, with the same content; each is loaded once.",
+}
+
+
+def warnings_of(notes: Mapping[str, Any]) -> dict[str, str]:
+    """What a person should know of a good load, by the name of the note that says so."""
+    return {name: sentence % notes[name] for name, sentence in WARNINGS.items() if name in notes}
 
 
 def announce(report: LoadReport, history: Collection[LoadReport]) -> None:
     """Say what was loaded, and what about it is odd."""
     log.info(report.summary())
     notes = report.notes or {}
-    if "total_is_no_count" in notes:
-        log.warning(
-            "The total of the API is no count of this collection (%s); all that was read is loaded. Set the option "
-            "`total_path` to where the number of records is, or to an empty text.",
-            notes["total_is_no_count"],
-        )
-    if "records_listed_twice" in notes:
-        log.warning(
-            "The API lists %s records twice, with the same content; each is loaded once.", notes["records_listed_twice"]
-        )
+    for warning in warnings_of(notes).values():
+        log.warning("%s", warning)
     if "values_beside" in notes:
         log.info(
             "Values that do not fit their column, or that the destination cannot hold as they are, lie in a column beside it: %s",

@@ -10,7 +10,8 @@ from airflow.sdk import Asset
 from pydantic import JsonValue
 
 from include.apis.api import Api
-from include.report.history import Counts, LoadReport
+from include.load.counts import Counts
+from include.report.history import LoadReport
 
 
 def table_asset(api: Api, resource: str) -> Asset:

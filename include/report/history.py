@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import dlt
 from dlt.common.data_types import TDataType
@@ -20,6 +20,7 @@ from sqlglot import exp
 from include.apis.api import REPORTS_TABLE
 from include.decide.run import AirflowRun
 from include.extract.read import ResourceRead
+from include.load.counts import Counts
 from include.load.stored_schema import keep_on_top
 from include.report.version import PROJECT_VERSION
 
@@ -28,16 +29,6 @@ log = logging.getLogger(__name__)
 Status = Literal["loaded", "failed"]
 
 _SCHEMA = "load_reports"
-
-
-class Counts(TypedDict, total=False):
-    """What became of the records that were read, and of rows of the table. None, or not there: it was not counted."""
-
-    inserted_rows: int | None
-    updated_rows: int | None
-    unchanged_rows: int | None
-    superseded_rows: int | None
-    deleted_rows: int | None
 
 
 @dataclass(frozen=True)
@@ -139,8 +130,12 @@ class LoadReport:
     def summary(self) -> str:
         """One line for the task log and for `make run`."""
         promised = "no total promised" if self.promised_rows is None else f"{self.promised_rows} promised"
+        changes = ""
+        if self.inserted_rows is not None:
+            changes = f": {self.inserted_rows} new, {self.updated_rows} changed, {self.unchanged_rows} as they were"
+            changes += f", {self.deleted_rows} deleted" if self.deleted_rows else ""
         return (
-            f"{self.resource}: {self.loaded_rows} rows loaded ({self.read_rows} read, {promised}), {self.pages} pages, "
+            f"{self.resource}: {self.loaded_rows} rows loaded ({self.read_rows} read, {promised}){changes}, {self.pages} pages, "
             f"{self.seconds:.1f} s, {self.sync_mode}, into {self.destination}, load {self.load_id}"
         )
 

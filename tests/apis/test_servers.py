@@ -21,6 +21,7 @@ from include.decide.sync_mode import SYNC_MODES
 from include.decide.window import LoadWindow
 from include.errors import causes
 from include.extract import oauth2
+from include.extract.read import ResourceRead
 from include.report.announcement import announce
 from include.report.history import LoadReport
 from tests.apis.servers.content import CREDENTIALS, IN_WINDOW, RECORDS, WINDOW
@@ -356,7 +357,8 @@ def report_of(loader: ApiLoader, **run: Any) -> LoadReport:
     now = datetime.now(UTC)
     airflow_run = AirflowRun("library", "run", "articles", -1, 1, "manual", now, **nothing)
     options = resolve_options(loader.api)
+    read = ResourceRead(options, SYNC_MODES[options.sync_mode], progress=loader.progress["articles"])
     return LoadReport.of(
-        *("articles", airflow_run, SYNC_MODES[options.sync_mode], None, loader.progress["articles"]),
-        *(str(options.base_url), now, "load", 0, "duckdb"),
+        *("articles", airflow_run, read, str(options.base_url), now, now, "load", 0, "duckdb"),
+        counts={},
     )

@@ -61,9 +61,9 @@ def test_it_can_be_found_and_read(dag: Any) -> None:
 
 
 def test_its_form_takes_nothing_a_mode_or_a_window(dag: Any) -> None:
-    assert list(dag.params) == ["sync_mode", "window_start", "window_end"]
+    assert list(dag.params) == ["sync_mode", "window_start", "window_end", "allow_deletes"]
     dag.params.validate()
-    assert dag.params.dump() == dict.fromkeys(dag.params)
+    assert dag.params.dump() == {**dict.fromkeys(dag.params), "allow_deletes": False}
     fields = {name: dag.params.get_param(name).schema for name in dag.params}
     assert fields["sync_mode"]["examples"] == list(SYNC_MODES)
     assert [dag.params.get_param("sync_mode").resolve(mode) for mode in SYNC_MODES] == list(SYNC_MODES)

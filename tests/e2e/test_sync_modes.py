@@ -58,7 +58,9 @@ def test_merge_updates_by_key_and_keeps_what_vanished(deployment: Deployment, ap
     assert deployment.rows(TAGS) == [(1, "a"), (1, "b"), (2, "c"), (3, "a"), (3, "b")]
     # No child row without its record.
     assert deployment.rows(ALL_TAGS) == [(5,)]
-    assert outcome.xcom["loaded_rows"] == outcome.xcom["read_rows"] == outcome.xcom["promised_rows"] == 3
+    # The first record is as it was.
+    assert outcome.xcom["loaded_rows"] == 2
+    assert outcome.xcom["read_rows"] == outcome.xcom["promised_rows"] == 3
 
 
 def test_replace_is_the_snapshot(deployment: Deployment, api: ApiServer) -> None:
@@ -403,7 +405,9 @@ def test_the_report_says_what_happened(deployment: Deployment, api: ApiServer) -
     # The same in XCom, the asset's event and the log.
     assert outcome.assets == (outcome.xcom,)
     assert outcome.xcom["started_at"] == started.isoformat()
-    assert "datasets: 250 rows loaded (250 read, 250 promised), 3 pages" in outcome.log
+    assert (
+        "datasets: 250 rows loaded (250 read, 250 promised): 250 new, 0 changed, 0 as they were, 3 pages" in outcome.log
+    )
 
 
 def test_a_failed_run_writes_no_report_and_no_event(deployment: Deployment, api: ApiServer) -> None:
@@ -449,3 +453,31 @@ def test_a_load_that_lost_a_record_fails(
     assert outcome.task_state == "failed"
     assert "The load is incomplete: 4 records were read from the API, 1 of them" in outcome.reason
     assert deployment.ids() == []
+
+
+# --- records that vanished
+
+
+def test_more_deletes_than_the_share_need_a_word(deployment: Deployment, api: ApiServer) -> None:
+    deployment.options(deletes="remove")
+    api.records = numbered(10)
+    deployment.run()
+    api.records = numbered(5)
+    outcome = deployment.airflow.run()
+    assert outcome.task_state == "failed"
+    assert "5 of 10 rows of the table `datasets` would be removed" in outcome.reason
+    assert len(deployment.ids()) == 10
+    allowed = deployment.run(allow_deletes=True)
+    assert (allowed.xcom["unchanged_rows"], allowed.xcom["deleted_rows"]) == (5, 5)
+    assert len(deployment.ids()) == 5
+    # The event is the same, and begins with the counts.
+    assert list(allowed.assets[-1])[:4] == ["read_rows", "loaded_rows", "inserted_rows", "updated_rows"]
+
+
+def test_what_does_not_count_changes_nothing(deployment: Deployment, api: ApiServer) -> None:
+    deployment.options(ignore_fields=["version", "owner.name"])
+    api.records = [record(1)]
+    first = deployment.run()
+    api.records = [record(1, version=2)]
+    assert deployment.run().xcom["unchanged_rows"] == 1
+    assert deployment.rows("SELECT version, _dlt_load_id FROM datasets") == [(1, first.xcom["load_id"])]

@@ -71,7 +71,11 @@ class Place:
             "SELECT schema FROM _dlt_version WHERE schema_name = 'datasets' ORDER BY inserted_at DESC LIMIT 1"
         )
         columns = json.loads(text)["tables"][table]["columns"]
-        return {name: column.get("data_type") for name, column in columns.items() if not name.startswith("_dlt")}
+        return {
+            name: column.get("data_type")
+            for name, column in columns.items()
+            if not name.startswith(("_dlt", "_row_hash"))
+        }
 
 
 class Run:

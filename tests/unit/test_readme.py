@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from include.apis.api import DESTINATION_CONN_ID, REPORTS_TABLE
+from include.apis.api import ALERTS_CONN_ID, DESTINATION_CONN_ID, REPORTS_TABLE
 from include.apis.datasets import DATASETS
 from include.configure.api_connection import api_values
 from include.configure.declaration import read_declaration
@@ -208,6 +208,7 @@ def test_the_connections_and_tables_have_the_names_of_the_code() -> None:
     assert [code_of(row[0])[0] for row in rows(page("Connections"), "connection")] == [
         DATASETS.conn_id,
         DESTINATION_CONN_ID,
+        ALERTS_CONN_ID,
     ]
     schema = DATASETS.destination_schema
     for name in (f"`{schema}`", f"{schema}.{DATASETS.name}", f"{schema}.{REPORTS_TABLE}"):

@@ -85,7 +85,7 @@ from include.load.destinations.duckdb.client import (
     _WithAllMemoryIfNeeded,
     lean_duckdb,
 )
-from include.load.destinations.mysql.client import ExactKeys, OneStepClient, OneStepMerge, one_step_mysql
+from include.load.destinations.mysql.client import ExactKeys, OneStepClient, OneStepJob, OneStepMerge, one_step_mysql
 from include.load.destinations.postgres.client import (
     SideBySideClient,
     StagedStatementsJob,
@@ -130,7 +130,8 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
     # Stands before dlt's factory of each.
     (ProvenDestination, reference.Destination, {"client", "destination_type"}),
     (OneStepMerge, sqlalchemy_merge.SqlalchemyMergeFollowupJob, {"generate_sql"}),
-    (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run", "maybe_transaction"}),
+    (StagedStatementsJob, job_client_impl.SqlLoadJob, {"run"}),
+    (OneStepJob, job_client_impl.SqlLoadJob, {"run"}),
     # What the two have in common stands before dlt's job of each.
     (_WithAllMemoryIfNeeded, DuckDbCopyJob, {"run"}),
     (_WithAllMemoryIfNeeded, job_client_impl.SqlLoadJob, {"run"}),

@@ -62,6 +62,7 @@ def test_columns_have_neutral_names_and_the_types_of_the_data(loader: Loader, se
         "updated_at": "TIMESTAMP WITH TIME ZONE",
         "owner__name": "VARCHAR",
         "owner__address__city": "VARCHAR",
+        "_row_hash": "VARCHAR",
     }
     ((created, updated, name, city),) = loader.query(
         "SELECT created_at, updated_at, display_name, owner__address__city FROM datasets WHERE id = 1"
@@ -125,7 +126,7 @@ def test_nested_values_can_stay_json(loader: Loader, server: ApiServer) -> None:
         {"id": 2, "owner": None, "tags": []},
     ]
     loader.run(server, nested="json")
-    assert loader.columns() == {"id": "BIGINT", "tags": "JSON", "owner": "JSON"}
+    assert loader.columns() == {"id": "BIGINT", "tags": "JSON", "owner": "JSON", "_row_hash": "VARCHAR"}
     assert loader.query("SELECT owner->>'name', tags->>'$[0]' FROM datasets WHERE id = 1") == [("Ada", "a")]
     tables = loader.query("SELECT table_name FROM information_schema.tables WHERE table_name LIKE 'datasets%'")
     assert ("datasets__tags",) not in tables
@@ -222,7 +223,7 @@ def test_new_fields_become_columns_in_later_pages_and_runs(loader: Loader, serve
     loader.run(server, page_size=1)
     server.records.append({"id": 3, "run_two": "x", "owner": {"name": "Ada"}, "tags": ["t"]})
     loader.run(server)
-    assert set(loader.columns()) == {"id", "page_two", "run_two", "owner__name"}
+    assert set(loader.columns()) == {"id", "page_two", "run_two", "owner__name", "_row_hash"}
     assert loader.query("SELECT id, page_two, run_two FROM datasets ORDER BY id") == [
         (1, None, None),
         (2, 1, None),

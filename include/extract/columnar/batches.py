@@ -35,7 +35,7 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
 
     `max_nesting`: from so many levels on, nested values become JSON text; None: all become child tables and columns. `hashed_rows`: the ids of rows
     are hashes over what is in them, for history. `keys`: the fields of the primary key, each as the JSON keys that lead
-    to it; a new column for one keeps text as text. `stamps`: columns with one value for all records. `note` is told what the
+    to it; a new column for one keeps text as text. `noise`: fields, likewise, that do not make a record another. `stamps`: columns with one value for all records. `note` is told what the
     report has to say: `values_beside`, how many values of which field lie in a column beside their own. `is_last` tells,
     while a page is processed, that no other will follow; a limit of the resource that is reached (`add_limit`) is an end
     as well. Raises PermanentError as `RecordTables.of` does.
@@ -52,7 +52,9 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         *,
         hashed_rows: bool = False,
         keys: Sequence[tuple[str, ...]] = (),
+        noise: Sequence[tuple[str, ...]] = (),
         stamps: Mapping[str, Any] | None = None,
+        empty_counts: bool = False,
         note: Callable[[str, Any], None] = lambda _name, _value: None,
     ) -> None:
         BaseItemTransform.__init__(self)
@@ -61,7 +63,9 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         self._max_nesting = max_nesting
         self._hashed_rows = hashed_rows
         self._keys = tuple(keys)
+        self._noise = tuple(noise)
         self._stamps = dict(stamps or {})
+        self._empty_counts = empty_counts
         self._is_last = is_last
         self._limits: list[LimitItem] = []
         self._start()
@@ -83,10 +87,12 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
     def __call__(self, item: list[Record], meta: Any = None) -> Iterator[Any] | list[Record] | None:
         """Take one page; the batch that is full with it, as items for dlt, or None."""
         self._records.extend(item)
-        if not self._records or (len(self._records) < ROWS_PER_BATCH and not self._ends()):
+        if len(self._records) < ROWS_PER_BATCH and not self._ends():
+            return None
+        load_id = _load_id()
+        if not self._records and not (load_id and self._is_empty(load_id)):
             return None
         batch, self._records = self._records, []
-        load_id = _load_id()
         if load_id is None:
             # Somebody looks at the source in a Python shell.
             return [{**record, **self._stamps} for record in batch] if self._stamps else batch
@@ -97,6 +103,13 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
             self._note("values_beside", dict(self._tables.beside))
         return self._items(tables)
 
+    def _is_empty(self, load_id: str) -> bool:
+        """Whether the whole collection is, and that counts."""
+        if self._tables is not None or not self._empty_counts:
+            return False
+        self._tables = self._tables_of(load_id)
+        return self._tables.is_known
+
     def _ends(self) -> bool:
         return self._is_last() or any(limit.exhausted for limit in self._limits)
 
@@ -104,7 +117,9 @@ class ColumnarBatches(ItemTransform[Any, dict[str, Any]]):
         from include.extract.columnar.limits import current_limits
         from include.extract.columnar.tables import RecordTables, TableOptions
 
-        options = TableOptions(self._max_nesting, self._hashed_rows, self._keys, self._stamps, current_limits())
+        options = TableOptions(
+            self._max_nesting, self._hashed_rows, self._keys, self._noise, self._stamps, current_limits()
+        )
         return RecordTables(self._table, dlt.current.source_schema(), load_id, options)
 
     def _items(self, tables: "list[ArrowTable]") -> Iterator[Any]:

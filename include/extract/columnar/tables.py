@@ -9,22 +9,31 @@ beside it (`columns.py`), and each field has a column of its own (`names.py`).
 import logging
 import os
 import string
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
-from dlt.common.normalizers.json.helpers import get_nested_row_hash, get_row_hash, normalize_table_identifier
+from dlt.common.normalizers.json.helpers import get_nested_row_hash, normalize_table_identifier
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TDataType, TTableSchema
 
 from include.errors import PermanentError
 from include.extract.columnar.columns import fit, infer_type, type_of, types_of
+from include.extract.columnar.fields import fields_of, fields_of_rows, only
 from include.extract.columnar.limits import Limits
 from include.extract.columnar.names import FIELD_HINT, ColumnNames, Field, child_table_name, shown
+from include.extract.columnar.row_hash import (
+    ROW_HASH_COLUMN,
+    ROW_HASH_HINTS,
+    Contents,
+    below,
+    canonical_json,
+    is_noise,
+    row_hashes,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +64,14 @@ class TableOptions:
     """How records become tables.
 
     `max_nesting`: from so many levels on, nested values become JSON text, as dlt's `max_table_nesting`; 0: in the root table; None: never. `hashed_rows`: ids of rows are hashes over what is
-    in them, for history; otherwise random. `keys`: the fields of the primary key. `stamps`: columns of the root table
-    with one value for all rows.
+    in them, for history; otherwise random. `keys`: the fields of the primary key. `noise`: fields that do not make a record another.
+    `stamps`: columns of the root table with one value for all rows.
     """
 
     max_nesting: int | None = None
     hashed_rows: bool = False
     keys: tuple[Field, ...] = ()
+    noise: tuple[Field, ...] = ()
     stamps: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
@@ -70,13 +80,14 @@ class TableOptions:
 class _Known:
     """What a load knows of one table. `parts`: its name before dlt puts it together.
 
-    `level`: how many JSON keys and lists lie around its rows. `types` are those of all its columns, `fields` what this load puts into them.
+    `level`: how many JSON keys and lists lie around its rows, `place`: the keys. `types` are those of all its columns, `fields` what this load puts into them.
     """
 
     parts: tuple[str, ...]
     name: str
     names: ColumnNames
     level: int
+    place: Field
     types: dict[str, TColumnSchema]
     fields: dict[str, Field] = field(default_factory=dict)
     children: dict[Field, "_Known"] = field(default_factory=dict)
@@ -84,24 +95,31 @@ class _Known:
     cut: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Rows:
-    """Rows of one table in a batch, objects or bare values; `links` are the loader's own columns, `ids` among them."""
+    """Rows of one table in a batch, objects or bare values, and what becomes of them step by step.
+
+    `parent` None: the root. `parents` and `positions`: of each row, the row of the parent that it belongs to, and its place in that one's list.
+    """
 
     table: _Known
-    parent: str | None
-    field: Field
     values: Sequence[Any]
-    ids: pa.Array
-    root_ids: pa.Array
-    links: dict[str, pa.Array]
+    parent: "_Rows | None" = None
+    path: Field = ()
+    parents: pa.Array | None = None
+    positions: Sequence[int] = ()
+    columns: dict[str, pa.Array] = field(default_factory=dict)
+    contents: Contents = field(default_factory=Contents)
+    ids: pa.Array | None = None
+    root_ids: pa.Array | None = None
 
 
 @dataclass
 class _Flat:
-    """What has become of rows so far, and the objects that are still to be looked at."""
+    """What has become of rows so far, and the objects that are still to be looked at. `contents`: as `Contents.columns`."""
 
-    columns: dict[str, pa.Array] = field(default_factory=dict)
+    columns: dict[str, pa.Array]
+    contents: dict[str, pa.Array]
     lists: dict[Field, Sequence[Any]] = field(default_factory=dict)
     objects: list[Iterable[tuple[Field, Sequence[Any]]]] = field(default_factory=list)
 
@@ -122,25 +140,21 @@ class RecordTables:
         self._claimed: set[str] = set()
         self._root = self._known((normalize_table_identifier(schema, schema.naming, table),), options.keys)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether an earlier load, or a batch of this one, has made columns."""
+        return bool(self._root.types)
+
     def of(self, records: Sequence[Record]) -> list[ArrowTable]:
         """The tables of a batch of `records`: parents before their children, whose rows know their root row.
 
         Raises PermanentError for what the destination cannot hold, and for a key that does not fit its column.
         """
-        hashed = self._options.hashed_rows
-        ids = pa.array(list(map(_row_hash, records)), pa.string()) if hashed else new_ids(len(records))
-        links = {
-            self._columns.c_dlt_load_id: pa.repeat(pa.scalar(self._load_id), len(records)),
-            self._columns.c_dlt_id: ids,
-        }
-        tables = []
-        waiting = deque([_Rows(self._root, None, (), records, ids, ids, links)])
-        while waiting:
-            rows = waiting.popleft()
-            columns, lists = self._flatten(rows)
-            tables.append(self._table(rows, columns))
-            waiting.extend(self._children(rows, lists))
-        return tables
+        taken_apart = [_Rows(self._root, records)]
+        for rows in taken_apart:
+            taken_apart.extend(self._children(rows, self._flatten(rows)))
+        hashes = row_hashes(taken_apart[0].contents, len(records))
+        return [self._table(rows, self._links(rows, hashes), hashes) for rows in taken_apart]
 
     def _children(self, rows: _Rows, lists: dict[Field, Sequence[Any]]) -> Iterator[_Rows]:
         for path, values in lists.items():
@@ -151,61 +165,74 @@ class RecordTables:
             table = self._child(rows.table, path)
             counts = list(map(len, present))
             parents = pa.array(list(chain.from_iterable(map(repeat, range(len(counts)), counts))), pa.int32())
-            positions = list(chain.from_iterable(map(range, counts)))
-            parent_ids, root_ids = rows.ids.take(parents), rows.root_ids.take(parents)
-            if self._options.hashed_rows:
-                hashes = map(get_nested_row_hash, parent_ids.to_pylist(), repeat(table.name), positions)
-                ids = pa.array(list(hashes), pa.string())
-            else:
-                ids = new_ids(len(children))
-            links = {
-                self._columns.c_dlt_root_id: root_ids,
-                self._columns.c_dlt_parent_id: parent_ids,
-                self._columns.c_dlt_list_idx: pa.array(positions, pa.int64()),
-                self._columns.c_dlt_id: ids,
-            }
-            yield _Rows(table, rows.table.name, path, children, ids, root_ids, links)
+            child = _Rows(table, children, rows, path, parents, list(chain.from_iterable(map(range, counts))))
+            if not is_noise(table.place, self._options.noise):
+                rows.contents.children[table.name] = counts, child.contents
+            yield child
+
+    def _links(self, rows: _Rows, hashes: pa.Array) -> dict[str, pa.Array]:
+        """The loader's own columns, ids among them; after those of the parent."""
+        hashed = self._options.hashed_rows
+        if rows.parent is None:
+            rows.ids = rows.root_ids = hashes if hashed else new_ids(len(rows.values))
+            load_ids = pa.repeat(pa.scalar(self._load_id), len(rows.values))
+            return {self._columns.c_dlt_load_id: load_ids, self._columns.c_dlt_id: rows.ids}
+        assert rows.parent.ids is not None
+        assert rows.parent.root_ids is not None
+        parent_ids = rows.parent.ids.take(rows.parents)
+        rows.root_ids = rows.parent.root_ids.take(rows.parents)
+        if hashed:
+            ids = map(get_nested_row_hash, parent_ids.to_pylist(), repeat(rows.table.name), rows.positions)
+            rows.ids = pa.array(list(ids), pa.string())
+        else:
+            rows.ids = new_ids(len(rows.values))
+        return {
+            self._columns.c_dlt_root_id: rows.root_ids,
+            self._columns.c_dlt_parent_id: parent_ids,
+            self._columns.c_dlt_list_idx: pa.array(rows.positions, pa.int64()),
+            self._columns.c_dlt_id: rows.ids,
+        }
 
     def _child(self, parent: _Known, path: Field) -> _Known:
         if path not in parent.children:
             naming, tables = self._schema.naming, self._schema.tables
             parts = child_table_name(naming, parent.parts, path, tables, self._claimed)
-            parent.children[path] = self._known(parts, (), parent.level + len(path))
+            parent.children[path] = self._known(parts, (), parent.level + len(path), (*parent.place, *path))
         return parent.children[path]
 
-    def _known(self, parts: tuple[str, ...], keys: Iterable[Field], level: int = 0) -> _Known:
+    def _known(self, parts: tuple[str, ...], keys: Iterable[Field], level: int = 0, place: Field = ()) -> _Known:
         naming = self._schema.naming
         name = naming.shorten_fragments(*parts)
         self._claimed.add(name)
         stored: TTableSchema = self._schema.tables.get(name, {})
         columns = {column: hints for column, hints in stored.get("columns", {}).items() if hints.get("data_type")}
-        return _Known(parts, name, ColumnNames(name, naming, columns, keys), level, columns)
+        return _Known(parts, name, ColumnNames(name, naming, columns, keys), level, place, columns)
 
-    def _flatten(self, rows: _Rows) -> tuple[dict[str, pa.Array], dict[Field, Sequence[Any]]]:
-        """The columns of the rows, and the nested lists that are not among them."""
-        flat = _Flat()
+    def _flatten(self, rows: _Rows) -> dict[Field, Sequence[Any]]:
+        """Fill in the columns of the rows and what counts of them; the nested lists that are not among them."""
+        flat = _Flat(rows.columns, rows.contents.columns)
         # A stack, and not recursion: so the columns come in dlt's order.
-        flat.objects.append(_fields_of_rows(rows.values))
+        flat.objects.append(fields_of_rows(rows.values))
         while flat.objects:
             found = {path: (values, kinds) for path, values in flat.objects.pop() if (kinds := types_of(values))}
             self._claim(rows.table, found)
             for path, (values, kinds) in found.items():
                 self._put(flat, rows.table, path, values, kinds)
-        return flat.columns, flat.lists
+        return flat.lists
 
     def _put(self, flat: _Flat, table: _Known, path: Field, values: Sequence[Any], kinds: set[type]) -> None:
         """One field: into its column, or its objects and lists to what is looked at later."""
         nested = kinds & {dict, list}
         if not nested or self._is_json(table, path):
-            self._add(flat.columns, table, path, table.names[path], values, kinds)
+            self._add(flat, table, path, table.names[path], values, kinds)
             return
         if bare := kinds - nested:
             kept = [None if isinstance(value, (dict, list)) else value for value in values]
-            self._add(flat.columns, table, path, table.names[path], kept, bare)
+            self._add(flat, table, path, table.names[path], kept, bare)
         if dict in nested:
-            flat.objects.append(_fields(path, _only(values, dict, kinds)))
+            flat.objects.append(fields_of(path, only(values, dict, kinds)))
         if list in nested:
-            flat.lists[path] = _only(values, list, kinds)
+            flat.lists[path] = only(values, list, kinds)
 
     def _claim(self, table: _Known, found: Mapping[Field, tuple[Any, set[type]]]) -> None:
         """Give a column to each field that needs one: it has values that are not nested, or they stay JSON."""
@@ -228,7 +255,7 @@ class RecordTables:
 
     def _add(
         self,
-        columns: dict[str, pa.Array],
+        flat: _Flat,
         table: _Known,
         path: Field,
         name: str,
@@ -251,24 +278,51 @@ class RecordTables:
                 column["data_type"],
             )
         if fitted.array is not None:
-            columns[name] = fitted.array
+            flat.columns[name] = fitted.array
             table.fields[name] = path
+            self._count_in(flat.contents, table, path, name, values, fitted.array)
         for data_type, others in fitted.others.items():
             self.beside[f"{table.name}.{shown(path)}"] += sum(value is not None for value in others)
-            self._add(columns, table, path, table.names.variant(name, data_type), others, types_of(others))
+            self._add(flat, table, path, table.names.variant(name, data_type), others, types_of(others))
 
-    def _table(self, rows: _Rows, columns: dict[str, pa.Array]) -> ArrowTable:
+    def _count_in(
+        self,
+        contents: dict[str, pa.Array],
+        table: _Known,
+        path: Field,
+        name: str,
+        values: Sequence[Any],
+        array: pa.Array,
+    ) -> None:
+        """Have a column count as content of its rows, unless it is noise."""
+        place, noise = (*table.place, *path), self._options.noise
+        if is_noise(place, noise):
+            return
+        if type_of(table.types[name]) == "json":
+            kept = (
+                value if is_held else None for value, is_held in zip(values, array.is_valid().to_pylist(), strict=True)
+            )
+            contents[name] = canonical_json(kept, below(place, noise))
+        else:
+            contents[name] = array
+
+    def _table(self, rows: _Rows, links: dict[str, pa.Array], hashes: pa.Array) -> ArrowTable:
+        columns = rows.columns
         fields = [pa.field(column, values.type) for column, values in columns.items()]
-        fields += [pa.field(column, values.type, nullable=False) for column, values in rows.links.items()]
-        arrays = [*columns.values(), *rows.links.values()]
+        fields += [pa.field(column, values.type, nullable=False) for column, values in links.items()]
+        arrays = [*columns.values(), *links.values()]
+        hints = {column: self._hints(rows.table, column) for column in columns}
+        for column in links:
+            hints[column] = {"name": column, "nullable": False, **self._hints_of_link(column, rows.parent is None)}
         if rows.parent is None:
+            arrays.append(hashes)
+            fields.append(pa.field(ROW_HASH_COLUMN, hashes.type))
+            hints[ROW_HASH_COLUMN] = ROW_HASH_HINTS
             for column, value in self._options.stamps.items():
                 arrays.append(pa.repeat(pa.scalar(value), len(rows.values)))
                 fields.append(pa.field(column, arrays[-1].type))
-        hints = {column: self._hints(rows.table, column) for column in columns}
-        for column in rows.links:
-            hints[column] = {"name": column, "nullable": False, **self._hints_of_link(column, rows.parent is None)}
-        return ArrowTable(rows.table.name, rows.parent, rows.field, pa.table(arrays, pa.schema(fields)), hints)
+        parent = rows.parent.table.name if rows.parent else None
+        return ArrowTable(rows.table.name, parent, rows.path, pa.table(arrays, pa.schema(fields)), hints)
 
     def _hints(self, table: _Known, column: str) -> TColumnSchema:
         hints: Any = {"name": column, FIELD_HINT: list(table.fields[column])}
@@ -306,50 +360,6 @@ def _check_key(
             "they are: different records would become one row. Nothing was loaded. Choose another key, or drop the "
             "table to begin anew: a new one keeps text keys as text."
         )
-
-
-def _row_hash(record: Record) -> str:
-    """dlt's hash over a record, in which fields that are called like dlt's own count as well."""
-    row = record if isinstance(record, dict) else dict(record)
-    if any(key.startswith("_dlt") for key in row):
-        row = {f" {key}" if key.startswith("_dlt") else key: value for key, value in row.items()}
-    return get_row_hash(row)
-
-
-def _only(values: Sequence[Any], kind: type, found: set[type]) -> Sequence[Any]:
-    return values if found == {kind} else [value if isinstance(value, kind) else None for value in values]
-
-
-def _fields_of_rows(rows: Sequence[Any]) -> Iterable[tuple[Field, Sequence[Any]]]:
-    """The fields of rows that are objects, and under () those that are bare values or lists."""
-    kinds = set(map(type, rows))
-    if dict not in kinds:
-        yield (), rows
-        return
-    if kinds != {dict}:
-        yield (), [None if isinstance(row, dict) else row for row in rows]
-    yield from _fields((), _only(rows, dict, kinds))
-
-
-def _fields(path: Field, rows: Sequence[Record | None]) -> Iterator[tuple[Field, Sequence[Any]]]:
-    return (((*path, key), values) for key, values in _by_key(rows))
-
-
-def _by_key(rows: Sequence[Record | None]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Each key of the objects, in order, with its values, one a row; None: the row has no such key, or is no object."""
-    first = rows[0]
-    if first and len(first) > 1:
-        same_keys: Any = rows
-        try:
-            # Nearly always all have the same keys, and then this is three times as fast.
-            in_columns = list(zip(*map(itemgetter(*first), same_keys), strict=True))
-            if set(map(len, same_keys)) == {len(first)}:
-                return zip(first, in_columns, strict=True)
-        except (KeyError, TypeError):
-            pass
-    objects = [row or {} for row in rows]
-    keys = dict.fromkeys(chain.from_iterable(objects))
-    return ((key, [each.get(key) for each in objects]) for key in keys)
 
 
 def new_ids(count: int) -> pa.Array:

@@ -28,6 +28,8 @@ class Kind(DestinationKind):
     options = extras("create_indexes", typed=True)
     file_format = "parquet"
 
+    leaves_unchanged = True
+
     def complete(self, given: ConnectionFields, credentials: Values, options: Values) -> None:
         """Refuse what is no file."""
         check_database_file(given, credentials)

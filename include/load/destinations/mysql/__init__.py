@@ -41,6 +41,8 @@ class Kind(DestinationKind):
     airflow_only = ("client", "cursor", "local_infile", "aws_conn_id")
     refused = NO_IAM | {"ssl_mode": 'give the certificate of the authority as `{"ssl": {"ca": "path"}}`'}
 
+    leaves_unchanged = True
+
     def complete(self, given: ConnectionFields, credentials: Values, options: Values) -> None:
         """Airflow writes {"ssl": {"ca": …}} where SQLAlchemy's dialect reads `ssl_ca` from the URL's query."""
         ssl = typed(credentials.get("query", {}).pop("ssl", None))

@@ -7,13 +7,15 @@ there: a process that died behind them left records deleted. And the server's ow
 """
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import takewhile
+from typing import Any, cast
 
 import sqlalchemy as sa
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import FollowupJobRequest
 from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.schema.typing import TColumnSchema
+from dlt.common.storages import FileStorage
 from dlt.destinations.impl.sqlalchemy.configuration import SqlalchemyClientConfiguration
 from dlt.destinations.impl.sqlalchemy.db_api_client import SqlalchemyClient
 from dlt.destinations.impl.sqlalchemy.factory import sqlalchemy
@@ -22,7 +24,7 @@ from dlt.destinations.impl.sqlalchemy.sqlalchemy_job_client import SqlalchemyJob
 from dlt.destinations.impl.sqlalchemy.type_mapper import MysqlVariantTypeMapper
 
 from include.load import sql
-from include.load.proof import ProvenDestination
+from include.load.proof import ProvenDestination, ProvenStatementsJob
 from include.load.sqlalchemy_client import InterruptedSqlalchemyClient, ProvenSqlalchemyClient
 
 
@@ -54,9 +56,7 @@ class OneStepMerge(SqlalchemyMergeFollowupJob):
     ) -> list[str]:
         """dlt's statements. Each helper table has a name of its own, so that none depends on what comes before it."""
         statements = super().generate_sql(table_chain, sql_client)
-        return sorted(
-            statements, key=lambda statement: not statement.lstrip().startswith(("DROP TABLE", "CREATE TABLE"))
-        )
+        return sorted(statements, key=lambda statement: not _commits(statement))
 
 
 class KilledQueryClient(InterruptedSqlalchemyClient):
@@ -69,10 +69,36 @@ class KilledQueryClient(InterruptedSqlalchemyClient):
             other.exec_driver_sql(f"KILL QUERY {thread}")
 
 
+class OneStepJob(ProvenStatementsJob):
+    """The merge or the replacement. What would commit comes first, before anything has changed."""
+
+    def run(self) -> None:
+        """Run dlt's statements."""
+        self._sql_client = client = cast(Any, self._job_client.sql_client)
+        # MariaDB would look through all of one table for each row of the other. MySQL knows no such setting, and needs none.
+        if getattr(client.dialect, "is_mariadb", False):
+            client.execute_sql("SET SESSION join_cache_level = 4")
+        statements = self._split_fragments(self._text())
+        helpers = list(takewhile(_commits, statements))
+        client.execute_many(helpers)
+        rest = statements[len(helpers) :]
+        with self.maybe_transaction(";".join(rest)):
+            client.execute_many(rest)
+
+    def _text(self) -> str:
+        with FileStorage.open_zipsafe_ro(self._file_path, "r", encoding="utf-8") as file:
+            return str(file.read())
+
+
+def _commits(statement: str) -> bool:
+    return statement.lstrip().startswith(("DROP TABLE", "CREATE TABLE"))
+
+
 class OneStepClient(ProvenSqlalchemyClient):
     """The client of both, with our merge."""
 
     interrupted_client = KilledQueryClient
+    statements_job = OneStepJob
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[FollowupJobRequest]:
         for table in table_chain:

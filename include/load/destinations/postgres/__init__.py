@@ -37,6 +37,8 @@ class Kind(DestinationKind):
     refused = NO_IAM
     file_format = "parquet"
 
+    leaves_unchanged = True
+
     def complete(self, given: ConnectionFields, credentials: Values, options: Values) -> None:
         """dlt insists on a password also where the server asks for none.
 

@@ -27,7 +27,7 @@ from include.load.destinations.postgres import locks, newest
 from include.load.destinations.postgres.copy import JsonbTypeMapper, ParquetCopyJob
 from include.load.interrupted import InterruptedClient
 from include.load.made_again import MadeAgain
-from include.load.proof import ProvenDestination, ProvenStatementsJob
+from include.load.proof import LoadProof, ProvenDestination, ProvenStatementsJob
 from include.load.schema_union import check_collision, knows_all, union
 
 # A staging table with a row, which a crash of the server empties like the others.
@@ -166,18 +166,23 @@ class StagedStatementsJob(ProvenStatementsJob):
             assert self.proof
             self.proof.supersede(newer.load_id)
 
-    @contextmanager
-    def maybe_transaction(self, sql: str) -> Iterator[None]:
-        """dlt's transaction, under the table's lock from its first statement to its commit."""
-        with super().maybe_transaction(sql):
-            with self.names_of_the_dataset() as client:
-                locks.lock_until_commit(client, f"table {client.make_qualified_table_name(self._load_table['name'])}")
-                if self.proof:
-                    newest.keep_newest(client, self.proof, self._schema, self._load_id)
-            yield
-            if self.proof:
-                with self.names_of_the_dataset() as client:
-                    newest.note_merged(client, self.proof, self._load_id)
+    def before_the_merge(self, client: Any, proof: LoadProof) -> None:
+        """All of it under the table's lock, from here to the commit."""
+        locks.lock_until_commit(client, f"table {client.make_qualified_table_name(self._load_table['name'])}")
+        super().before_the_merge(client, proof)
+
+    def drop_superseded(self, client: Any, proof: LoadProof) -> None:
+        """Runs overlap here."""
+        newest.keep_newest(client, proof, self._schema, self._load_id)
+
+    def older_loads(self, client: Any) -> str:
+        """Loads that were complete before this one began to read; of others nobody knows what they saw."""
+        return newest.was_loaded_before(client, self._schema, self._load_id)
+
+    def after_the_merge(self, client: Any, proof: LoadProof) -> None:
+        """The proof, and a word for later merges."""
+        super().after_the_merge(client, proof)
+        newest.note_merged(client, proof, self._load_id)
 
 
 class side_by_side_postgres(ProvenDestination, postgres):  # dlt names its destinations in lower case

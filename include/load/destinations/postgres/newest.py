@@ -74,6 +74,16 @@ def note_merged(client: Any, proof: LoadProof, load_id: str) -> None:
     )
 
 
+def was_loaded_before(client: Any, schema: Schema, load_id: str) -> str:
+    """As SQL, that a row `t` is of a load that was complete before this one began to read."""
+    loads = client.make_qualified_table_name(schema.loads_table_name)
+    column = client.escape_column_name("_dlt_load_id")
+    return (
+        f"t.{column} IN (SELECT load_id FROM {loads} WHERE status = 0 "
+        f"AND inserted_at < clock_timestamp() - make_interval(secs => {sql.literal(_age_seconds(load_id), 'postgres')}))"
+    )
+
+
 def _compares_records(proof: LoadProof) -> bool:
     return proof.mode.name == "merge" and proof.cursor_path is not None
 

@@ -28,6 +28,8 @@ class Kind(DestinationKind):
     constants = {"drivername": "sqlite"}
     rest_is_query = True
 
+    leaves_unchanged = True
+
     def complete(self, given: ConnectionFields, credentials: Values, options: Values) -> None:
         """Refuse what is no file."""
         check_database_file(given, credentials)
