@@ -159,7 +159,7 @@ def test_a_task_that_succeeds_at_its_second_try_is_green(deployment: Deployment,
     assert [turn.state for turn in outcome.tries] == ["up_for_retry", "success"]
     assert api.count(offset=99) == 5
     assert deployment.ids() == list(range(250))
-    assert deployment.reports("try_number", "loaded_rows") == [(2, 250)]
+    assert deployment.reports("try_number", "status", "loaded_rows") == [(1, "failed", 0), (2, "loaded", 250)]
 
 
 @pytest.mark.parametrize("status", [401, 404, 422])
