@@ -50,14 +50,14 @@ class Changes:
         rows = tables.count(f"{tables.name} AS t WHERE {tables.is_present}")
         if self.counts.deleted > rule.max_share * rows and not rule.any_share:
             raise too_many_deletes(str(tables.description["name"]), self.counts.deleted, rows, rule)
-        ids = tables.selected(f"SELECT t.{tables.row_key} FROM {tables.name} AS t WHERE {gone}")
+        ids = f"SELECT t.{tables.row_key} FROM {tables.name} AS t WHERE {gone}"
         if rule.deletes == "remove":
             tables.remove(ids)
         else:
             # A row says which load changed it last: whoever reads changes by that finds the mark.
             tables.run_sql(
                 f"UPDATE {tables.name} SET {tables.escaped(DELETED_AT_COLUMN)} = {now}, {tables.load_id} = {sql.literal(load_id)} "
-                f"WHERE {tables.row_key} IN {ids}"
+                f"WHERE {tables.row_key} IN {tables.selected(ids)}"
             )
 
     def leave_unchanged(self) -> None:
@@ -96,7 +96,7 @@ class Changes:
     def _leave_what_the_run_has(self, staged: int) -> None:
         """A run that is loaded again: what it had added and has no more goes, dlt adds what is new."""
         tables = self._tables
-        own = f"{tables.run} IN (SELECT {tables.run} FROM {tables.staged})"
+        own = f"{tables.run} = {tables.run_of_staged()}"
         before = tables.count(f"{tables.name} WHERE {own}")
         if not before:
             return
@@ -110,7 +110,7 @@ class Changes:
             pair = "1 = 0"
         else:
             pair = of_run
-        tables.remove(f"(SELECT {tables.row_key} FROM {tables.name} WHERE {own})", but=self._same(pair, "t"))
+        tables.remove(f"SELECT {tables.row_key} FROM {tables.name} WHERE {own}", but=self._same(pair, "t"))
         kept = tables.count(f"{tables.name} WHERE {own}")
         tables.unstage(self._same(pair, "s"))
         self.counts.unchanged = kept

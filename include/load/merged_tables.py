@@ -20,6 +20,7 @@ from dlt.common.schema.utils import (
 
 from include.decide.sync_mode import DELETED_AT_COLUMN, RUN_COLUMN
 from include.extract.columnar.row_hash import ROW_HASH_COLUMN
+from include.load import sql
 
 
 @dataclass(frozen=True)
@@ -111,22 +112,29 @@ class MergedTables:
         """Change something."""
         self._client.execute_sql(statement)
 
+    def run_of_staged(self) -> str:
+        """The run that all staged rows of an append are of, as a literal."""
+        ((run,),) = self._client.execute_sql(f"SELECT {self.run} FROM {self.staged} LIMIT 1")
+        return sql.literal(str(run), self.dialect)
+
     def has_twins(self, of: str) -> bool:
         """Whether two of these rows have the same content, or one has no hash that tells."""
         rows = self.count(f"(SELECT DISTINCT {self.hash} FROM {of}) AS hashes WHERE {self.hash} IS NOT NULL")
         return rows != self.count(of)
 
     def remove(self, ids: str, but: str = "") -> None:
-        """Take rows with these ids out of the table, and their child rows. `but`: a query for the ids of those that stay."""
+        """Take the rows whose ids a query gives out of the table, and their child rows. `but`: a query for the ids of those that stay."""
         kept = f" AND {{}} NOT IN {self.selected(but)}" if but else ""
         for child in self.children:
-            self.run_sql(f"DELETE FROM {child.name} WHERE {child.root_key} IN {ids}{kept.format(child.root_key)}")
+            self.run_sql(
+                f"DELETE FROM {child.name} WHERE {child.root_key} IN {self.selected(ids)}{kept.format(child.root_key)}"
+            )
         self.run_sql(f"DELETE FROM {self.name} WHERE {self.row_key} IN {self.selected(ids)}{kept.format(self.row_key)}")
 
     def unstage(self, ids: str) -> None:
         """Take what is staged under the ids of a query out again, with its child rows."""
         self.run_sql(f"DELETE FROM {self.staged} WHERE {self.row_key} IN {self.selected(ids)}")
-        self.unstage_children(f"NOT IN (SELECT {self.row_key} FROM {self.staged})")
+        self.unstage_children(f"NOT IN {self.selected(f'SELECT {self.row_key} FROM {self.staged}')}")
 
     def unstage_children(self, condition: str) -> None:
         """Take out the child rows that are staged and whose root's id fulfils the condition."""
@@ -143,7 +151,12 @@ class MergedTables:
                 self.run_sql(f"UPDATE {target} SET {change} FROM {other} WHERE {condition}")
 
     def selected(self, query: str) -> str:
-        """The rows of a query, for an IN of a statement that changes one of its tables: MySQL wants a table of its own for that."""
+        """The rows of a query, for an IN of a statement that changes one of its tables.
+
+        MySQL wants a table of its own for that; and one that is made once, with an index: without DISTINCT it asks anew for each row.
+        """
+        if self.dialect == "mysql":
+            query = query.replace("SELECT", "SELECT DISTINCT", 1)
         return f"(SELECT * FROM ({query}) AS found)"
 
     def _child(self, description: TTableSchema) -> ChildTable:

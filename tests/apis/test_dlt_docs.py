@@ -152,7 +152,7 @@ def rows_of(database: Path, schema: str) -> Rows:
         columns = connection.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ? "
             "AND column_name NOT LIKE '\\_dlt%' ESCAPE '\\' AND table_name NOT LIKE '\\_dlt%' ESCAPE '\\' "
-            "AND column_name NOT IN ('_run_id', '_loaded_at') ORDER BY 1, 2",
+            "AND column_name NOT IN ('_run_id', '_loaded_at', '_row_hash') ORDER BY 1, 2",
             [schema],
         ).fetchall()
         tables: dict[str, list[str]] = {}

@@ -325,7 +325,7 @@ def test_a_run_with_nothing_to_load_is_skipped(deployment: Deployment, api: ApiS
     assert outcome.task_state == "skipped"
     assert "is loaded already" in outcome.log
     assert api.count() == 1
-    assert (outcome.xcom, outcome.assets) == (None, ())
+    assert (outcome.xcom["status"], outcome.assets) == ("failed", ())
 
 
 def test_a_backfill_over_an_api_without_a_past_reads_it_once(deployment: Deployment, api: ApiServer) -> None:
@@ -417,7 +417,7 @@ def test_a_failed_run_is_reported_as_one_and_is_no_event(deployment: Deployment,
     api.fail(99, Answer(404), offset=198)
     outcome = deployment.airflow.run()
     assert outcome.task_state == "failed"
-    assert (outcome.xcom, outcome.assets) == (None, ())
+    assert (outcome.xcom["status"], outcome.assets) == ("failed", ())
     assert deployment.ids() == list(range(250))
     assert deployment.reports("status") == [("loaded",), ("failed",)]
 

@@ -79,7 +79,7 @@ def test_a_key_that_does_not_fit_its_column_is_one_sentence(data_type: str, keys
 )
 def test_a_key_that_fits_its_column_goes_on(data_type: str, keys: list[Any]) -> None:
     (table,) = tables_of([{"id": key} for key in keys], stored={"id": data_type})
-    assert set(table.rows.column_names) == {"id", "_dlt_id", "_dlt_load_id"}
+    assert set(table.rows.column_names) == {"id", "_dlt_id", "_dlt_load_id", "_row_hash"}
 
 
 # Destinations
