@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from include.configure.connections import AirflowConnection, ConnectionFields
-from include.decide.sync_mode import RUN_COLUMN
 
 if TYPE_CHECKING:
     import dlt
@@ -220,6 +219,8 @@ class DestinationKind:
         """Hints for dlt's resource in place of those of the mode. Here: the file format."""
         hints: dict[str, Any] = {"file_format": self.file_format} if self.file_format else {}
         if self.leaves_unchanged and mode.stamps_rows:
+            from include.decide.sync_mode import RUN_COLUMN
+
             # What this run has added before is looked at in the merge; dlt adds what is staged then.
             hints["columns"] = {
                 RUN_COLUMN: {"data_type": "text", "merge_key": False, "nullable": True},
