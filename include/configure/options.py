@@ -71,7 +71,7 @@ class SourceOptions(BaseConfiguration):
     end_param: str | None = None
     cursor_format: CursorFormat = "iso8601_z"
     """How `start_param` and `end_param` are written."""
-    max_parallel_requests: int = 16
+    max_parallel_requests: int = 8
     requests_per_second: float | None = None
     retry_statuses: list[int] = field(default_factory=list)
     """Statuses that HTTP tries again, beside 429, 500, 502, 503 and 504."""

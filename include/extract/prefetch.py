@@ -2,7 +2,7 @@
 
 In: the paginator's plan of positions, and the session's way to fetch one page. Out: the page that is asked for, sooner.
 dlt's REST client, its paginator and its authentication stay as they are: they ask for one page after the other, and
-find it already there. How many requests may be under way is the budget's, and how many pages wait to be processed follows it.
+find it already there. At most `parallel` requests are under way; how many pages wait to be processed is the plan's.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,31 +19,30 @@ if TYPE_CHECKING:
     from include.extract.read_hook import ReadHook
 
 Fetch = Callable[[requests.PreparedRequest], requests.Response]
-# The positions behind one, where so many requests may be under way at once.
-Upcoming = Callable[[int, int], Iterable[int]]
 
 
-def nothing_ahead(_: int, __: int) -> Iterable[int]:
+def nothing_ahead(_: int) -> Iterable[int]:
     """The plan of whoever has none."""
     return ()
 
 
-class Pace(Protocol):
-    """What is told that requests are wanted, and that they are not any more; and says how many may be under way at once."""
+class StartStop(Protocol):
+    """What is told that requests are wanted, and that they are not any more."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
-    def at_once(self) -> int: ...
 
 
 class Prefetch:
     """The pages of one read that are under way or wait to be asked for.
 
-    `upcoming(position, at_once)` lists the positions that will be asked for after `position`, as many as may be fetched ahead of
-    it where so many requests are under way at once. `parallel`: the most that there ever are; 1: one page after the other.
+    `upcoming(position)` lists the positions that will be asked for after `position`, as many as may be fetched ahead of
+    it.
     """
 
-    def __init__(self, position: Position, upcoming: Upcoming, parallel: int, budget: Pace) -> None:
+    def __init__(
+        self, position: Position, upcoming: Callable[[int], Iterable[int]], parallel: int, budget: StartStop
+    ) -> None:
         self._position = position
         self._upcoming = upcoming
         self._parallel = parallel
@@ -82,15 +81,12 @@ class Prefetch:
         if position is None:
             known, self._next = self._next, None
             return known[1] if known and known[0] == _what_is_asked(request) else self._start(request, fetch)
-        # What was started when more were allowed is asked for all the same.
-        self._forget(keep={position, *self._after(position, self._parallel)})
-        for other in (position, *self._after(position, self._budget.at_once())):
+        planned = [position, *self._upcoming(position)]
+        self._forget(keep=set(planned))
+        for other in planned:
             if other not in self._ahead:
                 self._ahead[other] = self._start(self._position.move(request, other), fetch)
         return self._ahead.pop(position)
-
-    def _after(self, position: int, at_once: int) -> Iterable[int]:
-        return self._upcoming(position, at_once) if self._parallel > 1 else ()
 
     def _start(self, request: requests.PreparedRequest, fetch: Fetch) -> "Future[requests.Response]":
         self._pool = self._pool or ThreadPoolExecutor(self._parallel, thread_name_prefix="prefetch")
@@ -134,10 +130,6 @@ class OpenReads:
             prefetch.end()
         if read is None:
             self._budget.stop()
-
-    def at_once(self) -> int:
-        """As the budget's."""
-        return self._budget.at_once()
 
     def start(self) -> None:
         """A read goes on."""

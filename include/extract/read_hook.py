@@ -4,13 +4,13 @@ In: the paginator of a read. Out: for the session, where in the collection a req
 next; as a hook, what an answer counts as. dlt asks for all pages of a read with one `requests.Request`, whose hooks stay.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import requests
 
 from include.extract.position import Position
-from include.extract.prefetch import Upcoming, nothing_ahead
+from include.extract.prefetch import nothing_ahead
 from include.extract.traffic import Traffic
 
 Settle = Callable[[requests.Response], requests.Response]
@@ -24,16 +24,16 @@ def as_it_is(response: requests.Response) -> requests.Response:
 class ReadHook:
     """One read, to the session that sends its requests.
 
-    `settle` says what an answer counts as, when its turn has come: beyond the end, an error may be the end. `upcoming` as in
-    `Prefetch`. `in_turn`: its requests are sent by the thread that asks, as those of many reads at once are. `traffic` counts them;
-    None: for nobody.
+    `settle` says what an answer counts as, when its turn has come: beyond the end, an error may be the end. `upcoming(position)`
+    lists the positions that will be asked for after `position`. `in_turn`: its requests are sent by the thread that asks, as those of
+    many reads at once are. `traffic` counts them; None: for nobody.
     """
 
     def __init__(
         self,
         settle: Settle = as_it_is,
         position_param: str | None = None,
-        upcoming: Upcoming = nothing_ahead,
+        upcoming: Callable[[int], Iterable[int]] = nothing_ahead,
         in_turn: bool = False,
         traffic: Traffic | None = None,
     ) -> None:

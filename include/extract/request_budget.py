@@ -1,7 +1,7 @@
 """One budget of requests for all threads of a task: how many at once, how many a second, and one shared pause.
 
 In: the options `max_parallel_requests` and `requests_per_second`; what the API says about its limit, with each answer and when it
-refuses one; how long its answers take. Out: slots to send in. Threads that each wait for themselves draw rejections and win nothing.
+refuses one. Out: slots to send in. Threads that each wait for themselves draw rejections and win nothing.
 """
 
 import math
@@ -14,7 +14,6 @@ from pyrate_limiter import InMemoryBucket, Limiter, Rate
 from include.extract.clock import SYSTEM_CLOCK, Clock
 from include.extract.quota import Quota
 from include.extract.quota_pace import QuotaPace
-from include.extract.slow_start import Sent, SlowStart
 
 # Under a ceiling, requests go out in groups that take so long: evenly, in steps that a limiter of milliseconds knows.
 GROUP_SECONDS = 0.02
@@ -24,6 +23,8 @@ MARGIN = 1.05
 STEP_SECONDS = 0.1
 # So much longer than those that were told most often do the others wait after a pause.
 HEAD_START_SECONDS = 0.2
+# After so many quiet seconds, one request more at once.
+RECOVERY_SECONDS = 5.0
 
 
 class ReadStopped(Exception):
@@ -34,14 +35,11 @@ class RequestBudget:
     """Slots to send a request in. Safe to use from any thread."""
 
     def __init__(self, parallel: int, requests_per_second: float | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
-        """At most `parallel` at once, as far as the API bears it (`SlowStart`). `requests_per_second` None: no ceiling. With one,
-        requests are spaced evenly, without a burst.
-        """
+        """`requests_per_second` None: no ceiling. With one, requests are spaced evenly, without a burst."""
         self._clock = clock
-        self._slow_start = SlowStart(parallel)
+        self._parallel = parallel
+        self._lanes_at_pause = self._answers_since_pause = parallel
         self._in_flight = 0
-        # The request of each thread that has a slot, and since when.
-        self._sent: dict[int, tuple[Sent, float]] = {}
         self._not_before = 0.0
         self._paused_by: int | None = None
         # How often the request of each thread has been told to wait. Those that wait for a slot, first come first.
@@ -66,9 +64,7 @@ class RequestBudget:
                 while (wait_seconds := self._seconds_until_ready(me)) > 0:
                     self._clock.wait(self._changed, wait_seconds)
                 self._in_flight += 1
-                now = self._clock.monotonic()
-                self._pace.sent(now)
-                self._sent[me] = self._slow_start.sent(self._in_flight), now
+                self._pace.sent(self._clock.monotonic())
             finally:
                 del self._waiting[me]
                 self._changed.notify_all()
@@ -77,48 +73,32 @@ class RequestBudget:
         finally:
             with self._changed:
                 self._in_flight -= 1
-                self._slow_start.over(self._sent.pop(me)[0])
                 self._changed.notify_all()
-
-    def at_once(self) -> int:
-        """How many requests may be under way now."""
-        return self._slow_start.lanes
 
     def heed(self, quotas: Iterable[Quota]) -> None:
         """What an answer says of quotas: the next requests are spread so that none has to be refused."""
         with self._changed:
             self._pace.heed(quotas, self._clock.monotonic())
 
-    def answered(self, seconds: float | None = None) -> None:
-        """The request of this thread is not told to wait any more: its next one has to stand in line again.
-
-        `seconds`: how long the answer took to begin; None: as long as the slot was held.
-        """
+    def answered(self) -> None:
+        """The request of this thread is not told to wait any more: its next one has to stand in line again."""
         with self._changed:
-            me, now = threading.get_ident(), self._clock.monotonic()
-            self._told.pop(me, None)
+            self._told.pop(threading.get_ident(), None)
             # Those that were under way when the pause began say nothing of what may be sent after it.
-            if now >= self._not_before:
-                self._slow_start.regain()
-            if me in self._sent:
-                sent, sent_at = self._sent[me]
-                self._slow_start.answered(sent, now - sent_at if seconds is None else seconds, now)
-            self._changed.notify_all()
-
-    def complained(self) -> None:
-        """The API let one request wait for too long, or refused it without a word on when to come back: half as many at once."""
-        with self._changed:
-            self._note_complaint(threading.get_ident(), self._clock.monotonic())
+            if self._answers_since_pause < self._lanes_at_pause and self._clock.monotonic() >= self._not_before:
+                self._answers_since_pause += 1
+                self._changed.notify_all()
 
     def slow_down(self, seconds: float) -> None:
         """The API asked one request to wait: for so long nobody sends; then one does, and one more for each answer, up to
-        half as many at once as before, and from there on as `SlowStart` says.
+        half as many at once as before, and from there on slowly more.
         """
         with self._changed:
-            me, now = threading.get_ident(), self._clock.monotonic()
-            self._note_complaint(me, now)
+            now, me = self._clock.monotonic(), threading.get_ident()
+            # Answers to requests that were under way together are one complaint.
             if now >= self._not_before:
-                self._slow_start.pause()
+                self._lanes_at_pause = max(1, self._lanes() // 2)
+                self._answers_since_pause = 0
                 self._paused_by = me
             self._told[me] = self._told.get(me, 0) + 1
             self._not_before = max(self._not_before, now + seconds)
@@ -135,17 +115,17 @@ class RequestBudget:
             self._stopped = False
             self._told.clear()
 
-    def _note_complaint(self, me: int, now: float) -> None:
-        # Answers to requests that were under way together are one complaint.
-        sent, _ = self._sent.get(me, (None, now))
-        self._slow_start.complained(now < self._not_before or self._slow_start.is_of_before(sent), now)
+    def _lanes(self) -> int:
+        quiet_seconds = max(0.0, self._clock.monotonic() - self._not_before)
+        lanes = min(self._lanes_at_pause, 1 + self._answers_since_pause)
+        return min(self._parallel, lanes + int(quiet_seconds / RECOVERY_SECONDS))
 
     def _seconds_until_ready(self, me: int) -> float:
         """0: `me` may send now; else when to look again, if nothing changes before."""
         if self._stopped:
             raise ReadStopped
         first_in_line = max(self._waiting, key=lambda thread: self._told.get(thread, 0)) == me
-        if not first_in_line or self._in_flight >= self._slow_start.lanes:
+        if not first_in_line or self._in_flight >= self._lanes():
             return STEP_SECONDS
         # Who was told waits in its own retry, and those told less often a moment longer: it is not passed on its way back.
         most_often = max(self._told.values(), default=0)

@@ -249,7 +249,7 @@ class ApiAdapter(CurlAdapter):
         """
         try:
             with self._budget.slot():
-                response = self._exchange(request, *args, **kwargs)
+                response = super().send(request, *args, **kwargs)
                 # Still in its slot: the next one may not go before the pause that this answer asks for is known.
                 self._heed_wait(response)
                 return response
@@ -257,13 +257,6 @@ class ApiAdapter(CurlAdapter):
             failure = type(error)(f"{address_of(request)} failed: {redact(without_queries(str(error)))}")
         # Raised outside the handler: as context, the original would carry its text into every traceback.
         raise failure
-
-    def _exchange(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        try:
-            return super().send(request, *args, **kwargs)
-        except requests.Timeout:
-            self._budget.complained()
-            raise
 
     def answer(
         self, request: requests.PreparedRequest, status: int, reason: str, headers: HTTPHeaderDict, body: bytes
@@ -283,16 +276,13 @@ class ApiAdapter(CurlAdapter):
     def _heed_wait(self, response: requests.Response) -> None:
         self._budget.heed(quotas_of(response.headers, self._clock.time()))
         if response.status_code not in BUSY_STATUSES:
-            self._budget.answered(response.elapsed.total_seconds())
+            self._budget.answered()
             return
         now = self._clock.time()
         seconds = asked_wait_seconds(response, now)
-        # When one request is told to wait, all wait; what is too long for a worker ends the read.
-        if self._retries.asks_too_much(response, now):
-            return
-        if seconds is None and response.status_code == 503:
-            # It may be about that one page.
-            self._budget.complained()
+        # When one request is told to wait, all wait; what is too long for a worker ends the read. A 503 without a time
+        # may be about that one page.
+        if self._retries.asks_too_much(response, now) or (seconds is None and response.status_code == 503):
             return
         self._budget.slow_down(self._retries.backoff_seconds if seconds is None else seconds)
 

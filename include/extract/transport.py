@@ -9,7 +9,6 @@ import math
 import os
 import re
 import threading
-from datetime import timedelta
 from typing import Any
 
 import pycurl
@@ -99,9 +98,7 @@ class CurlAdapter(BaseAdapter):
             self._of_thread.socket = curl.getinfo(pycurl.ACTIVESOCKET)
             reason, headers = _head(header_lines)
             status = curl.getinfo(pycurl.RESPONSE_CODE)
-            response = self.answer(request, status, reason, headers, _unpacked(request, status, headers, body))
-            response.elapsed = _waited(curl)
-            return response
+            return self.answer(request, status, reason, headers, _unpacked(request, status, headers, body))
         raise failure
 
     def close(self) -> None:
@@ -154,12 +151,6 @@ class _Body:
 
     def whole(self) -> bytes:
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-
-
-def _waited(curl: Any) -> timedelta:
-    """From when the request was sent to the first byte of its answer: curl's own measure, whatever threads wait for here."""
-    sent, answered = curl.getinfo(pycurl.PRETRANSFER_TIME), curl.getinfo(pycurl.STARTTRANSFER_TIME)
-    return timedelta(seconds=max(0.0, answered - sent))
 
 
 def _set_body(curl: Any, request: requests.PreparedRequest) -> list[bytes]:

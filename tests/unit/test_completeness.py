@@ -240,17 +240,17 @@ class _Request:
         self.hooks: dict[str, list[Any]] = {"response": []}
 
 
-def paginator_for(read: WholeRead, page_size: int, **options: Any) -> WholeOffsetPaginator:
+def paginator_for(read: WholeRead, page_size: int, parallel: int = 1, **options: Any) -> WholeOffsetPaginator:
     reader = AnswerReader("data", "total", ["id"])
     named = {"offset_param": "offset", "limit_param": "limit"}
     parts = ReadParts(read, reader, "/v1/datasets", total_is_set=False)
-    return WholeOffsetPaginator(parts, page_size=page_size, **(named | options))
+    return WholeOffsetPaginator(parts, page_size=page_size, parallel=parallel, **(named | options))
 
 
-def by_number_for(read: WholeRead, page_size: int, **options: Any) -> WholePageNumberPaginator:
+def by_number_for(read: WholeRead, page_size: int, parallel: int = 1, **options: Any) -> WholePageNumberPaginator:
     parts = ReadParts(read, AnswerReader("data", "total", ["id"]), "/v1/datasets", total_is_set=False)
     return WholePageNumberPaginator(
-        parts, base_page=1, page_param="page", page_size=page_size, limit_param="limit", **options
+        parts, base_page=1, page_param="page", page_size=page_size, limit_param="limit", parallel=parallel, **options
     )
 
 
@@ -262,7 +262,7 @@ def read_all(
 ) -> tuple[list[Record], int]:
     """Read as dlt and the prefetch do; the answers of what is asked for ahead come in the order of `shuffle`."""
     read = WholeRead(ReadProgress(), "total")
-    paginator = make(read, api.page_size)
+    paginator = make(read, api.page_size, parallel)
     requests = 0
     while True:
         request: Any = _Request()
@@ -272,7 +272,7 @@ def read_all(
         try:
             while True:
                 position = request.params[paginator.position_param]
-                wanted = [position, *list(paginator.upcoming(position, parallel))[: parallel - 1]]
+                wanted = [position, *list(paginator.upcoming(position))[: parallel - 1]]
                 ahead = {at: answer for at, answer in ahead.items() if at in wanted}
                 for at in shuffle([at for at in wanted if at not in ahead]):
                     ahead[at] = api.answer((at - 1) * api.page_size if make is by_number_for else at)

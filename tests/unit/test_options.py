@@ -33,7 +33,7 @@ DEFAULTS = {
     "cursor_path": None,
     "start_param": None,
     "end_param": None,
-    "max_parallel_requests": 16,
+    "max_parallel_requests": 8,
     "requests_per_second": None,
     "retry_statuses": [],
     "nested": "tables",

@@ -204,7 +204,7 @@ def test_what_the_plan_no_longer_asks_for_is_fetched_anew() -> None:
         return response
 
     plan: dict[int, list[int]] = {0: [100, 200]}
-    prefetch = Prefetch(Position("offset"), lambda position, _: plan.get(position, ()), 1, RequestBudget(1))
+    prefetch = Prefetch(Position("offset"), lambda position: plan.get(position, ()), 1, RequestBudget(1))
     first, second, other = (
         requests.Request("GET", f"http://api/v1{query}").prepare() for query in ("?offset=0", "?offset=100", "")
     )

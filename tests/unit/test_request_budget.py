@@ -283,16 +283,14 @@ def test_a_new_read_knows_nothing_of_what_the_last_one_was_told() -> None:
 def test_lanes_halve_at_a_complaint_and_come_back_one_by_one() -> None:
     clock = VirtualClock()
     budget = RequestBudget(8, clock=clock)
-    api(200, budget, clock, threads=8)
-    assert budget.at_once() == 8
 
     def lanes_after_answers(answers: int) -> int:
         for _ in range(answers):
             budget.answered()
-        return budget.at_once()
+        return budget._lanes()
 
+    assert budget._lanes() == 8
     budget.slow_down(2)
-    # It was under way with the first one: no second complaint, and no longer chance.
     budget.slow_down(2)
     # Answers of before the pause do not count.
     assert lanes_after_answers(9) == 1
@@ -300,8 +298,12 @@ def test_lanes_halve_at_a_complaint_and_come_back_one_by_one() -> None:
     assert [lanes_after_answers(1) for _ in range(5)] == [2, 3, 4, 4, 4]
     budget.slow_down(2)
     clock.now += 2
-    assert budget.at_once() == 1
+    assert budget._lanes() == 1
     assert lanes_after_answers(9) == 2
+    clock.now += 2 * request_budget.RECOVERY_SECONDS
+    assert budget._lanes() == 4
+    clock.now += 100 * request_budget.RECOVERY_SECONDS
+    assert budget._lanes() == 8
 
 
 # The end

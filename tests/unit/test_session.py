@@ -537,7 +537,7 @@ def test_hooks_run_in_order_in_the_thread_that_asks_and_only_on_what_is_handed_o
     server.key = None
     session, read = (
         open_session(4),
-        ReadHook(position_param="offset", upcoming=lambda offset, _: range(offset + 100, 500, 100)),
+        ReadHook(position_param="offset", upcoming=lambda offset: range(offset + 100, 500, 100)),
     )
     heard: list[tuple[str, int]] = []
 
@@ -560,7 +560,7 @@ def test_a_failing_page_beyond_the_end_is_not_judged_before_it_is_asked_for(dlt_
     server.fail(99, Answer(404), offset=200)
     session, read = (
         open_session(4),
-        ReadHook(position_param="offset", upcoming=lambda offset, _: range(offset + 100, 300, 100)),
+        ReadHook(position_param="offset", upcoming=lambda offset: range(offset + 100, 300, 100)),
     )
     for offset in (0, 100):
         assert hooked(session, f"{server.url}/v1/datasets", raise_failure, offset, read).ok

@@ -85,6 +85,6 @@ class GuessedPaginator(ProvenPaginator, BasePaginator):
         """As what was guessed."""
         return bool(self._guessed is None or self._guessed.has_next_page)
 
-    def upcoming(self, position: int, at_once: int) -> Iterable[int]:
+    def upcoming(self, position: int) -> Iterable[int]:
         """Nothing, before it is known how to ask."""
         return ()

@@ -34,12 +34,14 @@ def paginator_of(options: SourceOptions, parts: ReadParts, spawn: Any = None) ->
                 offset_param=options.offset_param,
                 limit_param=options.limit_param,
                 overlap=options.overlap,
+                parallel=options.max_parallel_requests,
                 **{name: value for name, value in fields.items() if name not in _NOT_OF_OFFSET},
             )
             return SlicedPaginator(parts, by_offset, options.maximum_offset, spawn)
         case "page_number":
             by_number = partial(
                 WholePageNumberPaginator,
+                parallel=options.max_parallel_requests,
                 limit_param=options.limit_param,
                 page_size=options.page_size,
                 **fields,

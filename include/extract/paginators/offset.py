@@ -55,6 +55,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         offset_param: str | None,
         limit_param: str | None,
         overlap: bool = True,
+        parallel: int = 1,
         offset: int = 0,
         offset_body_path: str | None = None,
         limit_body_path: str | None = None,
@@ -74,6 +75,7 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         self.position_param = self.param_name
         self._page_size = page_size
         self._may_overlap = overlap and page_size > 1
+        self._parallel = parallel
         self._has_more = HasMore(has_more_path)
         self.set_up(parts, spawn)
         self._start_pass()
@@ -107,19 +109,19 @@ class WholeOffsetPaginator(ProvenPaginator, OffsetPaginator):
         """How many records a page has here, as far as is known."""
         return self._page_length
 
-    def upcoming(self, offset: int, at_once: int) -> Iterable[int]:
+    def upcoming(self, offset: int) -> Iterable[int]:
         """The offsets that will be asked for after `offset`, as far as the pages so far tell and as may be read ahead."""
         # Until the second page is here, nobody knows how this API pages.
-        if self._state is not State.READING or self._is_over:
+        if self._state is not State.READING or self._is_over or self._parallel == 1:
             return ()
         step = self._step()
         if self.read.total is None:
             # Any of them may be beyond the end; behind a short page all are.
-            return () if self._last_was_short else islice(count(offset + step, step), at_once - 1)
+            return () if self._last_was_short else islice(count(offset + step, step), self._parallel - 1)
         end = self.initial_value + (self.read.total - 1 if self._overlaps else self.read.total)
         # The last of them finds the end: the last record alone, or nothing behind it.
         ahead = chain(range(offset + step, end, step), (end,) if self._overlaps and offset < end else ())
-        return islice(ahead, PAGES_IN_MEMORY * at_once - 1)
+        return islice(ahead, PAGES_IN_MEMORY * self._parallel - 1)
 
     def _step(self) -> int:
         return max(1, self._page_length - 1) if self._overlaps else self._page_length

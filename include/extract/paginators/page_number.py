@@ -34,6 +34,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         self,
         parts: ReadParts,
         *,
+        parallel: int = 1,
         base_page: int = 0,
         page: int | None = None,
         page_param: str | None = None,
@@ -56,6 +57,7 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
             total_path=None,
         )
         self.position_param = self.param_name
+        self._parallel = parallel
         self._maximum_page = maximum_page
         self._has_more = HasMore(has_more_path)
         self._pages_at = json_path("paginator", total_path) if total_path else None
@@ -86,14 +88,14 @@ class WholePageNumberPaginator(ProvenPaginator, PageNumberPaginator):
         """How many records a page has here, as far as is known."""
         return self._page_length
 
-    def upcoming(self, page: int, at_once: int) -> Iterable[int]:
+    def upcoming(self, page: int) -> Iterable[int]:
         """The pages that will be asked for after `page`, as far as those so far tell and as may be read ahead."""
-        if self._is_first or self._is_over:
+        if self._is_first or self._is_over or self._parallel == 1:
             return ()
         if (last := self._last_page()) is None:
-            return () if self._last_was_short else islice(count(page + 1), at_once - 1)
+            return () if self._last_was_short else islice(count(page + 1), self._parallel - 1)
         # The one behind the last finds the end.
-        return islice(range(page + 1, last + 2), PAGES_IN_MEMORY * at_once - 1)
+        return islice(range(page + 1, last + 2), PAGES_IN_MEMORY * self._parallel - 1)
 
     def _last_page(self) -> int | None:
         """The number of the last page, as far as somebody has promised one."""

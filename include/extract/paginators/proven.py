@@ -100,9 +100,9 @@ class ProvenPaginator:
         # dlt copies the configuration to check it, and the paginator of a child for each parent.
         return self._spawn() if self._spawn else self
 
-    def upcoming(self, position: int, at_once: int) -> Iterable[int]:
-        """The positions that will be asked for after one, as many as may be read ahead with so many requests at once."""
-        return nothing_ahead(position, at_once)
+    def upcoming(self, _: int) -> Iterable[int]:
+        """The positions that will be asked for after one."""
+        return nothing_ahead(_)
 
     def begin(self, request: Request) -> None:
         """Begin at the beginning: a read, or another pass of one."""

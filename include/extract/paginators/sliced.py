@@ -90,9 +90,9 @@ class SlicedPaginator(ProvenPaginator, BasePaginator):
 
     # --- asked by the prefetch, and by the response hook
 
-    def upcoming(self, position: int, at_once: int) -> Iterable[int]:
+    def upcoming(self, position: int) -> Iterable[int]:
         """As the paginator that counts on, as far as the API may give them."""
-        ahead: Iterable[int] = self._inner.upcoming(position, at_once)
+        ahead: Iterable[int] = self._inner.upcoming(position)
         if self._reach is None or self._inner.read.total is not None:
             return ahead
         return self._within_reach(ahead, self._reach)
