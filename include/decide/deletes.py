@@ -42,8 +42,11 @@ NOTHING_VANISHES = DeleteRule()
 def delete_rule(
     options: SourceOptions, run: AirflowRun, window: LoadWindow | None, history: "Iterable[CompletedLoad]", source: str
 ) -> DeleteRule:
-    """The rule of this run. A window says nothing of what lies outside it, and a record that changes leaves it: only a snapshot tells."""
-    if window is not None or options.deletes == "ignore":
+    """The rule of this run. A window says nothing of what lies outside it, and a record that changes leaves it: only a snapshot tells.
+
+    Other modes than `merge` need none: `replace` and `scd2` follow the snapshot in any case, `append` takes nothing out.
+    """
+    if window is not None or options.deletes == "ignore" or options.sync_mode != "merge":
         return NOTHING_VANISHES
     others = tuple(load.load_id for load in history if load.source not in (None, source))
     return DeleteRule(options.deletes, options.max_delete_share, run.allow_deletes, others)

@@ -120,7 +120,8 @@ def batches_of(declared: DeclaredResource, read: ResourceRead, stream: Stream, s
         keys=fields(options.key_paths),
         noise=fields(options.ignored_paths),
         stamps={RUN_COLUMN: run_id, LOADED_AT_COLUMN: datetime.now(UTC)} if mode.stamps_rows else None,
-        empty_counts=read.window is None and (mode.name == "scd2" or options.deletes != "ignore"),
+        empty_counts=read.window is None
+        and (mode.name == "scd2" or (mode.name == "merge" and options.deletes != "ignore")),
         note=lambda name, value: progress.notes.update({name: value}),
     )
 

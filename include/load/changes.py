@@ -38,7 +38,7 @@ class Changes:
         `now`: the instant for a mark, as SQL. `older_loads`: as SQL, that a row `t` was there before this load began to read.
         Raises PermanentError where that would be more of the table than the deployment allows.
         """
-        if self._mode.name != "merge" or not self._rule.finds_vanished:
+        if not self._rule.finds_vanished:
             return
         tables, rule = self._tables, self._rule
         gone = f"{tables.is_present} AND {older_loads} AND NOT EXISTS (SELECT 1 FROM {tables.staged} AS s WHERE {tables.same_key})"
@@ -67,9 +67,9 @@ class Changes:
             case "merge":
                 self._leave_same(staged)
             case "append":
-                self._leave_what_the_run_has(staged)
+                self._leave_what_the_run_has()
             case "scd2":
-                self._leave_valid_versions(staged)
+                self._leave_valid_versions()
             case "replace":
                 self._count_replaced(staged)
         self.counts.inserted = staged - self.counts.unchanged - self.counts.updated
@@ -93,7 +93,7 @@ class Changes:
         if left:
             self.counts.updated = self._staged_with_key_in_table("1 = 1")
 
-    def _leave_what_the_run_has(self, staged: int) -> None:
+    def _leave_what_the_run_has(self) -> None:
         """A run that is loaded again: what it had added and has no more goes, dlt adds what is new."""
         tables = self._tables
         own = f"{tables.run} = {tables.run_of_staged()}"
@@ -117,7 +117,7 @@ class Changes:
         self.counts.updated = max(0, self.counts.updated - kept)
         self.counts.deleted = before - kept - self.counts.updated
 
-    def _leave_valid_versions(self, staged: int) -> None:
+    def _leave_valid_versions(self) -> None:
         """Versions that hold stay staged, as dlt takes what is not for gone; under the ids that they have."""
         tables = self._tables
         if not tables.is_any(tables.name):

@@ -63,6 +63,11 @@ class LoadProof:
     _changes: Changes | None = None
 
     @property
+    def _rule(self) -> DeleteRule:
+        """Only a read that is proven whole tells which records are gone."""
+        return NOTHING_VANISHES if "not_proven" in self.read.notes else self.rule
+
+    @property
     def report_counts(self) -> Counts:
         """The counts of the report, by its columns; None: not counted."""
         counts = RowCounts() if self.counts is None and self.read.rows == 0 else self.counts
@@ -82,6 +87,8 @@ class LoadProof:
         notes: dict[str, Any] = {"superseded_by": self.superseded_by}
         if self.superseded_by is None:
             notes["superseded_rows"] = self.superseded_rows
+        if self._rule != self.rule:
+            notes["deletes_left_out"] = self.read.notes["not_proven"]
         return {name: value for name, value in notes.items() if value}
 
     @property
@@ -104,7 +111,7 @@ class LoadProof:
         self.loaded_rows, self.superseded_rows = None, 0
         tables = MergedTables(client, schema, self.table, self.keys)
         self._compare("were staged for", tables.count(tables.staged), self.read.rows)
-        self._changes = Changes(tables, self.mode, self.rule, self.noise)
+        self._changes = Changes(tables, self.mode, self._rule, self.noise)
         self.counts = self._changes.counts
         return self._changes
 

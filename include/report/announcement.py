@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 WARNINGS = {
     "total_is_no_count": "The total of the API is no count of this collection (%s); all that was read is loaded. Set the option "
     "`total_path` to where the number of records is, or to an empty text.",
+    "deletes_left_out": "Nothing was marked or removed, as the read does not prove which records are gone: %s. Set the option `read_twice`, "
+    "or `deletes` to `ignore`.",
     "records_listed_twice": "The API lists %s records twice, with the same content; each is loaded once.",
 }
 

@@ -474,6 +474,32 @@ def test_more_deletes_than_the_share_need_a_word(deployment: Deployment, api: Ap
     assert list(allowed.assets[-1])[:4] == ["read_rows", "loaded_rows", "inserted_rows", "updated_rows"]
 
 
+@pytest.mark.parametrize("mode", ["replace", "append", "scd2"])
+def test_other_modes_know_no_deletes(deployment: Deployment, api: ApiServer, mode: str) -> None:
+    deployment.options(deletes="mark", max_delete_share=0)
+    api.records = [record(1), record(2)]
+    deployment.run(sync_mode=mode)
+    api.records = [record(1)]
+    deployment.run(sync_mode=mode)
+    api.records = []
+    deployment.run(sync_mode=mode)
+    valid = " WHERE _dlt_valid_to IS NULL" if mode == "scd2" else ""
+    rows = deployment.rows(f"SELECT id FROM datasets{valid} ORDER BY id")
+    assert rows == {"replace": [], "append": [(1,), (1,), (2,)], "scd2": []}[mode]
+
+
+def test_a_read_that_is_not_proven_takes_nothing_out(deployment: Deployment, api: ApiServer) -> None:
+    deployment.options(deletes="remove", max_delete_share=1, overlap=False, page_size=2)
+    api.records = numbered(10)
+    deployment.run()
+    api.records = numbered(5)
+    outcome = deployment.run()
+    assert "not_proven" in outcome.xcom["notes"]
+    assert outcome.xcom["deleted_rows"] == 0
+    assert len(deployment.ids()) == 10
+    assert "Nothing was marked or removed" in outcome.log
+
+
 def test_what_does_not_count_changes_nothing(deployment: Deployment, api: ApiServer) -> None:
     deployment.options(ignore_fields=["version", "owner.name"])
     api.records = [record(1)]
