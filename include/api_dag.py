@@ -111,13 +111,13 @@ def form(api: Api) -> dict[str, Param]:
             title="Window end",
             description="Load records changed before this instant.",
         ),
+        "allow_deletes": Param(
+            False,
+            type="boolean",
+            title="Allow deletes",
+            description="Let this run mark or remove more of a table than the option `max_delete_share` allows.",
+        ),
     }
-    params["allow_deletes"] = Param(
-        False,
-        type="boolean",
-        title="Allow deletes",
-        description="Let this run mark or remove more of a table than the option `max_delete_share` allows.",
-    )
     names = list(api.resource_names)
     if len(names) > 1:
         params["resources"] = Param(

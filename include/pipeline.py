@@ -176,14 +176,17 @@ def _told_if_it_fails(
         from include.prove.reconciliation import read_until
         from include.redaction import redact_error
         from include.report.failed import failed_report, keep_failed
+        from include.report.history import LoadReport
 
         redact_error(error)
         failure = failure_of(_in_time(error), _conn_ids(api))
         for name, plan in plans.items():
-            failed[name] = failed_report(
-                *(failure, name, run, plan.read, plan.proof.source, started_at, read_until(pipeline)),
-                destination.dlt_destination.destination_name,
+            report = LoadReport.of(
+                *(name, run, plan.read, plan.proof.source, started_at, read_until(pipeline)),
+                *("", 0, destination.dlt_destination.destination_name),
+                counts={},
             )
+            failed[name] = failed_report(failure, report)
         keep_failed(failed.values(), pipeline)
         raise
 

@@ -19,7 +19,7 @@ class Changes:
     """The changes of one merge, before it and after it."""
 
     def __init__(self, tables: MergedTables, mode: SyncMode, rule: DeleteRule, noise: Collection[Field]) -> None:
-        self._tables = tables
+        self.tables = tables
         self._mode = mode
         self._rule = rule
         self._noise = noise
@@ -40,7 +40,7 @@ class Changes:
         """
         if not self._rule.finds_vanished:
             return
-        tables, rule = self._tables, self._rule
+        tables, rule = self.tables, self._rule
         gone = f"{tables.is_present} AND {older_loads} AND NOT EXISTS (SELECT 1 FROM {tables.staged} AS s WHERE {tables.same_key})"
         if rule.other_loads:
             gone += f" AND t.{tables.load_id} NOT IN ({', '.join(map(sql.literal, rule.other_loads))})"
@@ -62,7 +62,7 @@ class Changes:
 
     def leave_unchanged(self) -> None:
         """Take out of what is staged what the table has already, and count the rest."""
-        staged = self._tables.count(self._tables.staged)
+        staged = self.tables.count(self.tables.staged)
         match self._mode.name:
             case "merge":
                 self._leave_same(staged)
@@ -73,16 +73,16 @@ class Changes:
             case "replace":
                 self._count_replaced(staged)
         self.counts.inserted = staged - self.counts.unchanged - self.counts.updated
-        for child, counts in zip(self._tables.children, self.children.values(), strict=True):
-            counts.loaded = self._tables.count(child.staged)
+        for child, counts in zip(self.tables.children, self.children.values(), strict=True):
+            counts.loaded = self.tables.count(child.staged)
 
     def count_children(self) -> None:
         """To be called after the merge: what has gone from the child tables."""
-        for child, counts, before in zip(self._tables.children, self.children.values(), self._child_rows, strict=True):
-            counts.deleted = before + counts.loaded - self._tables.count(child.name)
+        for child, counts, before in zip(self.tables.children, self.children.values(), self._child_rows, strict=True):
+            counts.deleted = before + counts.loaded - self.tables.count(child.name)
 
     def _leave_same(self, staged: int) -> None:
-        tables = self._tables
+        tables = self.tables
         if not tables.is_any(tables.name):
             return
         pair = f"{tables.same_key} AND {tables.is_present} AND {tables.is_alone}"
@@ -95,7 +95,7 @@ class Changes:
 
     def _leave_what_the_run_has(self) -> None:
         """A run that is loaded again: what it had added and has no more goes, dlt adds what is new."""
-        tables = self._tables
+        tables = self.tables
         own = f"{tables.run} = {tables.run_of_staged()}"
         before = tables.count(f"{tables.name} WHERE {own}")
         if not before:
@@ -119,7 +119,7 @@ class Changes:
 
     def _leave_valid_versions(self) -> None:
         """Versions that hold stay staged, as dlt takes what is not for gone; under the ids that they have."""
-        tables = self._tables
+        tables = self.tables
         if not tables.is_any(tables.name):
             return
         pair = f"{tables.same_key} AND {tables.is_valid}"
@@ -141,21 +141,21 @@ class Changes:
             )
 
     def _count_replaced(self, staged: int) -> None:
-        tables = self._tables
+        tables = self.tables
         rows = tables.count(tables.name)
         if rows and staged and tables.keys:
             self.counts.updated = self._staged_with_key_in_table("1 = 1")
         self.counts.deleted = rows - self.counts.updated
 
     def _staged_with_key_in_table(self, among: str) -> int:
-        tables = self._tables
+        tables = self.tables
         return tables.count(
             f"{tables.staged} AS s WHERE EXISTS (SELECT 1 FROM {tables.name} AS t WHERE {tables.same_key} AND {among})"
         )
 
     def _same(self, pair: str, of: str) -> str:
         """A query for the ids of the rows of `of`, `s` or `t`, that have the content of the other one."""
-        tables = self._tables
+        tables = self.tables
         return (
             f"SELECT {of}.{tables.row_key} FROM {tables.staged} AS s JOIN {tables.name} AS t "
             f"ON {pair} AND t.{tables.hash} = s.{tables.hash}"

@@ -15,17 +15,10 @@ from dlt.common.data_writers.escape import format_datetime_literal as generic_li
 from dlt.common.destination.client import JobClientBase
 from dlt.common.destination.reference import DestinationReference
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TTableSchema
-from dlt.common.schema.utils import (
-    get_first_column_name_with_prop,
-    get_nested_tables,
-    get_validity_column_names,
-    has_table_seen_data,
-)
 from dlt.destinations.job_client_impl import SqlLoadJob
 
 from include.decide.deletes import NOTHING_VANISHES, DeleteRule
-from include.decide.sync_mode import DELETED_AT_COLUMN, SyncMode
+from include.decide.sync_mode import SyncMode
 from include.errors import TransientError
 from include.extract.columnar.names import Field
 from include.extract.completeness import ReadProgress
@@ -115,62 +108,43 @@ class LoadProof:
         self.counts = self._changes.counts
         return self._changes
 
-    def check(self, client: Any, schema: Schema, load_id: str) -> None:
-        """Compare, on the connection of dlt's SQL `client`, after the merge and before its commit.
+    def check(self, load_id: str) -> None:
+        """Compare, in the merge's transaction, after the merge and before its commit.
 
         Raises TransientError where the counts differ: the merge is undone, and another try reads and stages anew.
         """
         assert self._changes
-        table, _ = client.get_qualified_table_names(self.table)
-        of_load = f"{client.escape_column_name('_dlt_load_id')} = {sql.literal(load_id)}"
-        counts = self._changes.counts
-        loaded = counts.loaded
-        marked = self._changes.rows_with_the_load_id - loaded
+        tables, counts = self._changes.tables, self._changes.counts
+        of_load = f"t.{tables.load_id} = {sql.literal(load_id)}"
+        marked = self._changes.rows_with_the_load_id - counts.loaded
         left = counts.unchanged + self.superseded_rows
-        self._compare("are in", _count(client, table, of_load) - marked + left, self.read.rows)
-        self._compare("are accounted for in", loaded + left, self.read.rows)
+        self._compare("are in", tables.count(f"{tables.name} AS t WHERE {of_load}") - marked + left, self.read.rows)
+        self._compare("are accounted for in", counts.loaded + left, self.read.rows)
         if self.mode.name == "scd2":
-            self._check_versions(client, schema, self.read.rows)
-        if children := [one for one in get_nested_tables(schema.tables, self.table)[1:] if has_table_seen_data(one)]:
+            self._check_versions(tables)
+        if tables.children:
             # Where the table has nothing but this load, all child rows are of it.
-            self._check_children(client, schema, children, of_load, is_whole=_count(client, table) == loaded)
+            self._check_children(tables, of_load, is_whole=tables.count(tables.name) == counts.loaded)
         self._changes.count_children()
-        self.loaded_rows = loaded
+        self.loaded_rows = counts.loaded
 
-    def _check_versions(self, client: Any, schema: Schema, rows: int) -> None:
-        table, staged = client.get_qualified_table_names(self.table)
-        description = schema.tables[self.table]
-        _, until = get_validity_column_names(description)
-        version = _column(client, description, "x-row-version")
-        active = f"{client.escape_column_name(until)} IS NULL"
-        self._compare("are valid in", _count(client, table, active), rows)
-        self._compare(
-            "are valid in", _count(client, table, f"{active} AND {version} IN (SELECT {version} FROM {staged})"), rows
-        )
+    def _check_versions(self, tables: MergedTables) -> None:
+        valid, version = f"{tables.name} AS t WHERE {tables.is_valid}", tables.row_key
+        self._compare("are valid in", tables.count(valid), self.read.rows)
+        staged = f"t.{version} IN (SELECT {version} FROM {tables.staged})"
+        self._compare("are valid in", tables.count(f"{valid} AND {staged}"), self.read.rows)
 
-    def _check_children(
-        self, client: Any, schema: Schema, children: list[TTableSchema], of_load: str, is_whole: bool
-    ) -> None:
-        roots, _ = client.get_qualified_table_names(self.table)
-        root = schema.tables[self.table]
-        # In history, the version of a row is its key.
-        row_key = _column(client, root, "row_key", "x-row-version")
-        # The load has marked them, and not their children.
-        is_written = (
-            f"{of_load} AND {client.escape_column_name(DELETED_AT_COLUMN)} IS NULL"
-            if DELETED_AT_COLUMN in root["columns"]
-            else of_load
-        )
-        for description in children:
-            table, staged = client.get_qualified_table_names(description["name"])
-            root_key = _column(client, description, "root_key")
-            found, expected = _count(client, table) if is_whole else None, _count(client, staged)
+    def _check_children(self, tables: MergedTables, of_load: str, is_whole: bool) -> None:
+        # The load has marked rows, and not their children.
+        written = f"SELECT t.{tables.row_key} FROM {tables.name} AS t WHERE {of_load} AND {tables.is_present}"
+        for child in tables.children:
+            found, expected = tables.count(child.name) if is_whole else None, tables.count(child.staged)
             if found != expected:
                 # Child rows without a record, which somebody's DROP has left, are of no load.
-                found = _count(client, table, f"{root_key} IN (SELECT {row_key} FROM {roots} WHERE {is_written})")
+                found = tables.count(f"{child.name} WHERE {child.root_key} IN ({written})")
             if found != expected:
                 raise TransientError(
-                    f"The load is not whole: {expected} rows were staged for the child table `{description['name']}`, and it has "
+                    f"The load is not whole: {expected} rows were staged for the child table `{child.description['name']}`, and it has "
                     f"{found} of them. Nothing of this run was loaded; another try reads and stages again."
                 )
 
@@ -188,18 +162,6 @@ class LoadProof:
                 f"that {where} the table `{self.table}`."
             )
         return f"The load is not exact: {rows} records were read from the API, and {found} rows {where} the table `{self.table}`."
-
-
-def _column(client: Any, table: TTableSchema, *hints: Any) -> str:
-    """The column with the first of these hints that there is, as SQL."""
-    found = (get_first_column_name_with_prop(table, hint) for hint in hints)
-    return str(client.escape_column_name(next(name for name in found if name)))
-
-
-def _count(client: Any, table: str, condition: str = "") -> int:
-    where = f" WHERE {condition}" if condition else ""
-    ((rows,),) = client.execute_sql(f"SELECT count(*) FROM {table}{where}")
-    return int(rows)
 
 
 class ProvenStatementsJob(SqlLoadJob):
@@ -226,7 +188,7 @@ class ProvenStatementsJob(SqlLoadJob):
 
     def after_the_merge(self, client: Any, proof: LoadProof) -> None:
         """The proof."""
-        proof.check(client, self._schema, self._load_id)
+        proof.check(self._load_id)
 
     def drop_superseded(self, client: Any, proof: LoadProof) -> None:
         """Take out of what is staged what is older than the table's row. Here: nothing, as runs follow each other."""

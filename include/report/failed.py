@@ -7,15 +7,12 @@ hides or delays the failure itself.
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from threading import Thread
 
 import dlt
 from pydantic import JsonValue
 
 from include.decide.failure import LoadFailed
-from include.decide.run import AirflowRun
-from include.extract.read import ResourceRead
 from include.report.history import LoadReport, write_report
 
 log = logging.getLogger(__name__)
@@ -27,19 +24,9 @@ XCOM_KEY = "load_report"
 LIMIT_SECONDS = 20.0
 
 
-def failed_report(
-    failure: LoadFailed,
-    resource: str,
-    run: AirflowRun,
-    read: ResourceRead,
-    source: str,
-    started_at: datetime,
-    read_until: datetime | None,
-    destination: str,
-) -> LoadReport:
-    """The report of a load that fails now. `read_until` None: it had not read everything."""
-    of_load = LoadReport.of(resource, run, read, source, started_at, read_until, "", 0, destination, {})
-    return replace(of_load, status="failed", reason=failure.reason, message=str(failure))
+def failed_report(failure: LoadFailed, report: LoadReport) -> LoadReport:
+    """The report of a load that fails now, from what it had done by then."""
+    return replace(report, status="failed", reason=failure.reason, message=str(failure))
 
 
 def failed_facts(failure: LoadFailed, resource: str) -> dict[str, JsonValue]:
